@@ -1,0 +1,80 @@
+//! The strings that `SysAddRefString` pinned.
+//!
+//! A pinned string's memory outlives a free or a reallocation, until the last pin is released.
+//! Pins are rare and short, so they stand in one sorted list for the whole process, beside the
+//! strings and never in them: a string one is given may have no room for a count.
+
+use crate::error::AllocError;
+use crate::lock::Lock;
+use crate::watch;
+use alloc::vec::Vec;
+use core::ptr::NonNull;
+
+struct Pin {
+    /// The string's address. The list is sorted by it.
+    address: usize,
+    /// How many releases are owed. Never 0.
+    count: usize,
+    /// Its owner freed it, so the last release has to release the memory.
+    freed: bool,
+}
+
+static PINS: Lock<Vec<Pin>> = Lock::new(Vec::new());
+
+fn position(pins: &[Pin], string: NonNull<u16>) -> Result<usize, usize> {
+    pins.binary_search_by_key(&string.addr().get(), |pin| pin.address)
+}
+
+/// One more pin on `string`.
+pub(super) fn add(string: NonNull<u16>) -> Result<(), AllocError> {
+    let mut pins = PINS.lock();
+    match position(&pins, string) {
+        Ok(at) => pins[at].count += 1,
+        Err(at) => {
+            pins.try_reserve(1).map_err(|_| AllocError::OutOfMemory)?;
+            let address = string.addr().get();
+            pins.insert(
+                at,
+                Pin {
+                    address,
+                    count: 1,
+                    freed: false,
+                },
+            );
+            watch::raise();
+        }
+    }
+    Ok(())
+}
+
+/// One pin fewer on `string`. Answers whether that was the last one of a freed string, whose
+/// memory the caller now has to release. A string without pins is left alone.
+#[must_use]
+pub(super) fn release(string: NonNull<u16>) -> bool {
+    let mut pins = PINS.lock();
+    let Ok(at) = position(&pins, string) else {
+        return false;
+    };
+    pins[at].count -= 1;
+    if pins[at].count > 0 {
+        return false;
+    }
+    watch::lower();
+    pins.remove(at).freed
+}
+
+/// The owner frees `string`. Answers whether it is pinned, in which case the last release does
+/// what is left to do.
+#[must_use]
+pub(super) fn defer_free(string: NonNull<u16>) -> bool {
+    let mut pins = PINS.lock();
+    position(&pins, string).is_ok_and(|at| {
+        pins[at].freed = true;
+        true
+    })
+}
+
+/// Whether `string` has a pin.
+pub(super) fn is_pinned(string: NonNull<u16>) -> bool {
+    position(&PINS.lock(), string).is_ok()
+}

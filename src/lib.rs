@@ -1,0 +1,35 @@
+#![doc = include_str!("../README.md")]
+#![no_std]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
+
+pub mod backend;
+#[cfg(feature = "std")]
+mod cache;
+mod error;
+pub mod heap;
+pub mod layout;
+mod lock;
+mod router;
+mod string;
+pub mod sys;
+mod watch;
+
+/// Where there are no thread-locals there is no cache.
+#[cfg(not(feature = "std"))]
+mod cache {
+    pub(crate) fn turn_off() {}
+}
+
+pub use error::{AllocError, NullPointer};
+pub use string::{BSTR, BstrOut, BstrRef};
+
+/// What the macros of this crate need and nobody else.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::string::Literal;
+    pub use widestring::u16str;
+}

@@ -1,0 +1,1 @@
+pub(crate) use crate::backend::{NATIVE as ROUTER, Native as Router};
