@@ -49,10 +49,12 @@ struct Slot {
 }
 
 impl Slot {
-    const EMPTY: Self = Self {
-        block: Cell::new(null_mut()),
-        size: Cell::new(0),
-    };
+    const fn empty() -> Self {
+        Self {
+            block: Cell::new(null_mut()),
+            size: Cell::new(0),
+        }
+    }
 
     fn take(&self) -> Option<NonNull<u8>> {
         self.size.set(0);
@@ -73,10 +75,12 @@ struct Buckets {
 }
 
 impl Buckets {
-    const CLOSED: Self = Self {
-        slots: Cell::new(0),
-        table: [const { [Slot::EMPTY; MOST_SLOTS] }; BUCKETS],
-    };
+    const fn closed() -> Self {
+        Self {
+            slots: Cell::new(0),
+            table: [const { [const { Slot::empty() }; MOST_SLOTS] }; BUCKETS],
+        }
+    }
 
     #[inline]
     fn slots(&self, bucket: usize) -> &[Slot] {
@@ -131,7 +135,7 @@ impl Buckets {
 
 std::thread_local! {
     /// No destructor, so that reaching it is a plain access to memory.
-    static CACHE: Buckets = const { Buckets::CLOSED };
+    static CACHE: Buckets = const { Buckets::closed() };
 
     /// Nothing but a destructor, armed by being reached.
     static RELEASE_AT_EXIT: ReleaseAtExit = const { ReleaseAtExit };
@@ -298,18 +302,18 @@ mod tests {
 
     fn block(number: usize) -> NonNull<u8> {
         // Never looked behind, so any address will do.
-        NonNull::without_provenance(core::num::NonZero::new(number * 16).unwrap())
+        NonNull::new(core::ptr::without_provenance_mut(number * 16)).unwrap()
     }
 
     fn open(slots: usize) -> Buckets {
-        let buckets = Buckets::CLOSED;
+        let buckets = Buckets::closed();
         buckets.slots.set(slots);
         buckets
     }
 
     #[test]
     fn closed_buckets_keep_nothing_and_have_nothing() {
-        let cache = Buckets::CLOSED;
+        let cache = Buckets::closed();
         assert_eq!(cache.put(0, block(1), 32), Some(block(1)));
         assert_eq!(cache.take(0, 16), None);
     }

@@ -548,7 +548,7 @@ impl Hash for BSTR {
 impl<T: AsRef<str> + ?Sized> PartialEq<T> for BSTR {
     fn eq(&self, other: &T) -> bool {
         let units = self.as_wide();
-        self.byte_len() % 2 == 0 && units.iter().copied().eq(other.as_ref().encode_utf16())
+        self.byte_len().is_multiple_of(2) && units.iter().copied().eq(other.as_ref().encode_utf16())
     }
 }
 
