@@ -6,6 +6,8 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+#[cfg(feature = "audit")]
+pub mod audit;
 pub mod backend;
 #[cfg(feature = "std")]
 mod cache;
@@ -13,10 +15,17 @@ mod error;
 pub mod heap;
 pub mod layout;
 mod lock;
+#[cfg(feature = "audit")]
 mod router;
 mod string;
 pub mod sys;
 mod watch;
+
+/// Where there is no audit, every string goes straight to its backend.
+#[cfg(not(feature = "audit"))]
+mod router {
+    pub(crate) use crate::backend::{NATIVE as ROUTER, Native as Router};
+}
 
 /// Where there are no thread-locals there is no cache.
 #[cfg(not(feature = "std"))]

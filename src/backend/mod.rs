@@ -11,6 +11,7 @@
 use crate::error::AllocError;
 use core::ptr::NonNull;
 
+pub(crate) mod frame;
 mod pins;
 mod portable;
 
