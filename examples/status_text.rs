@@ -10,14 +10,16 @@
 //! First comes code that keeps the rules, then code that breaks each. `cargo run --example status_text`
 //! shows what the audit says of it, and fails if that is anything but what was planted.
 
+#![allow(clippy::multiple_unsafe_ops_per_block)] // Written as the article's C++ is.
+
 use portable_bstr::audit::{self, Kind};
 use portable_bstr::sys::{
     BSTR, E_OUTOFMEMORY, E_POINTER, HRESULT, S_OK, SysAllocString, SysAllocStringLen,
     SysFreeString, SysStringLen,
 };
+use portable_bstr::widestring::{U16String, u16cstr};
 use std::cell::RefCell;
 use std::process::ExitCode;
-use widestring::{U16String, u16cstr};
 
 /// The browser. It keeps its status text as its own kind of string, as the article's `CString` is.
 #[derive(Default)]

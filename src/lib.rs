@@ -1,4 +1,11 @@
 #![doc = include_str!("../README.md")]
+//!
+//! # Reading the source
+//!
+//! A file imports only from those before it: `layout` (how large a block is) → `heap` (where it comes
+//! from) → `backend` (what a string in it is) → `sys` (what OLEAUT32's functions make of that) →
+//! `string` (the safe type) → `audit` (who broke a rule).
+#![allow(clippy::test_attr_in_doctest)] // The README shows a test.
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -35,6 +42,8 @@ mod cache {
 
 pub use error::{AllocError, NullPointer};
 pub use string::{BSTR, BstrOut, BstrRef};
+/// The crate whose wide strings this one converts to and from.
+pub use widestring;
 
 /// What the macros of this crate need and nobody else.
 #[doc(hidden)]

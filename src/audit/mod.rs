@@ -19,14 +19,13 @@
 //! In a test, [`check`] fails with the report where a rule was broken:
 //!
 //! ```
-//! # use portable_bstr::{BSTR, audit};
-//! #[test]
-//! # fn hidden() {}
-//! fn status_is_kept() {
-//!     audit::check(|| {
-//!         // … code that passes BSTRs about …
-//!     });
-//! }
+//! use portable_bstr::{BSTR, audit};
+//!
+//! // In a `#[test]`:
+//! audit::check(|| {
+//!     let status = BSTR::from("ready");
+//!     // … code that passes BSTRs about …
+//! });
 //! ```
 //!
 //! # What it sees

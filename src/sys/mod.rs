@@ -79,7 +79,7 @@ const PROCESS: OleAut<Router> = OleAut::new(ROUTER);
 ///
 /// ```
 /// use portable_bstr::sys::{SysAllocString, SysFreeString, SysStringLen};
-/// use widestring::u16cstr;
+/// use portable_bstr::widestring::u16cstr;
 ///
 /// // SAFETY: the literal is NUL-terminated; the string is freed once and not used again.
 /// unsafe {
@@ -189,7 +189,7 @@ pub unsafe fn SysAllocStringByteLen(psz: PCSTR, len: u32) -> BSTR {
 ///
 /// ```
 /// use portable_bstr::sys::{SysAllocString, SysFreeString, SysReAllocString, SysStringLen, TRUE};
-/// use widestring::u16cstr;
+/// use portable_bstr::widestring::u16cstr;
 ///
 /// // SAFETY: the literals are NUL-terminated; the string is freed once and not used again.
 /// unsafe {
@@ -228,7 +228,7 @@ pub unsafe fn SysReAllocString(pbstr: *mut BSTR, psz: PCWSTR) -> BOOL {
 ///
 /// ```
 /// use portable_bstr::sys::{SysAllocString, SysFreeString, SysReAllocStringLen, SysStringLen, TRUE};
-/// use widestring::u16cstr;
+/// use portable_bstr::widestring::u16cstr;
 ///
 /// // SAFETY: the literal is NUL-terminated; the string is freed once and not used again.
 /// unsafe {
@@ -349,7 +349,7 @@ pub unsafe fn SysStringByteLen(bstr: BSTR) -> u32 {
 ///
 /// ```
 /// use portable_bstr::sys::*;
-/// use widestring::u16cstr;
+/// use portable_bstr::widestring::u16cstr;
 ///
 /// // SAFETY: the pin keeps the string until it is released, after which it is not used.
 /// unsafe {

@@ -1,0 +1,694 @@
+//! The audit finds each kind of broken rule where it was planted, and nothing where none was.
+
+#![allow(clippy::multiple_unsafe_ops_per_block)] // Misuse reads best in one piece.
+
+use portable_bstr::audit::{self, Action, Audited, Kind, Report, Session};
+use portable_bstr::backend::Portable;
+use portable_bstr::heap::{Global, Heap};
+use portable_bstr::sys::*;
+use portable_bstr::widestring::u16cstr;
+use portable_bstr::{BSTR as Owned, BstrRef, bstr};
+use std::ptr::{NonNull, null};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+/// A string for a test to misuse.
+#[track_caller]
+fn ready() -> BSTR {
+    // SAFETY: the literal ends with a NUL.
+    unsafe { SysAllocString(u16cstr!("ready").as_ptr()) }
+}
+
+/// Frees, rightly or not: the audit is there for the second case.
+#[track_caller]
+fn free(string: BSTR) {
+    // SAFETY: under audit a wrong free does nothing, and outside it tests free what they own.
+    unsafe { SysFreeString(string) };
+}
+
+/// A string's byte `offset` bytes from its data, written to.
+fn poke(string: BSTR, offset: isize, value: u8) {
+    // SAFETY: tests stay within what the audit has put around its strings.
+    let byte = unsafe { string.cast_mut().byte_offset(offset).cast::<u8>() };
+    // SAFETY: as above.
+    unsafe { byte.write(value) };
+}
+
+fn kinds(report: &Report) -> Vec<Kind> {
+    report
+        .violations()
+        .iter()
+        .map(audit::Violation::kind)
+        .collect()
+}
+
+/// One planted violation, and the closest code that breaks nothing. Each returns what is left for
+/// the test to free.
+struct Row {
+    kind: Kind,
+    planted: fn() -> Vec<BSTR>,
+    near_miss: fn(),
+}
+
+const TABLE: &[Row] = &[
+    Row {
+        kind: Kind::Leak,
+        planted: || vec![ready()],
+        near_miss: || free(ready()),
+    },
+    Row {
+        kind: Kind::DoubleFree,
+        planted: || {
+            let string = ready();
+            free(string);
+            free(string);
+            vec![]
+        },
+        // The same address twice, but a different string each time.
+        near_miss: || {
+            let session = Session::builder().quarantine(0).start();
+            free(ready());
+            free(ready());
+            session.finish().assert_clean();
+        },
+    },
+    Row {
+        kind: Kind::UseAfterFree,
+        planted: || {
+            let string = ready();
+            free(string);
+            // SAFETY: its memory is in quarantine.
+            assert_eq!(unsafe { SysStringLen(string) }, 5, "what it was");
+            vec![]
+        },
+        near_miss: || {
+            let string = ready();
+            // SAFETY: the string is live.
+            assert_eq!(unsafe { SysStringLen(string) }, 5);
+            free(string);
+        },
+    },
+    Row {
+        kind: Kind::UseAfterFree,
+        planted: || {
+            let string = ready();
+            free(string);
+            let mut slot = string;
+            // SAFETY: its memory is in quarantine.
+            assert_eq!(unsafe { SysReAllocStringLen(&mut slot, null(), 3) }, FALSE);
+            assert_eq!(slot, string, "untouched");
+            vec![]
+        },
+        near_miss: || {
+            let mut slot = ready();
+            // SAFETY: the string is live.
+            assert_eq!(unsafe { SysReAllocStringLen(&mut slot, null(), 3) }, TRUE);
+            free(slot);
+        },
+    },
+    Row {
+        kind: Kind::UseAfterFree,
+        // The old pointer of a string that has moved.
+        planted: || {
+            let old = ready();
+            let mut slot = old;
+            // SAFETY: the string is live, and its new pointer is used from here on.
+            assert_eq!(unsafe { SysReAllocStringLen(&mut slot, null(), 500) }, TRUE);
+            assert_ne!(slot, old, "a string that grows under audit moves");
+            // SAFETY: its memory is in quarantine.
+            let _ = unsafe { SysStringByteLen(old) };
+            free(slot);
+            vec![]
+        },
+        near_miss: || {
+            let mut slot = ready();
+            // SAFETY: the string is live, and its new pointer is used from here on.
+            assert_eq!(unsafe { SysReAllocStringLen(&mut slot, null(), 500) }, TRUE);
+            free(slot);
+        },
+    },
+    Row {
+        kind: Kind::UseAfterFree,
+        planted: || {
+            let string = ready();
+            free(string);
+            poke(string, 4, 0x41);
+            vec![]
+        },
+        near_miss: || {
+            let string = ready();
+            poke(string, 4, 0x41);
+            free(string);
+        },
+    },
+    Row {
+        kind: Kind::NotABstr,
+        planted: || {
+            free(u16cstr!("a literal").as_ptr());
+            vec![]
+        },
+        near_miss: || free(null()),
+    },
+    Row {
+        kind: Kind::NotABstr,
+        planted: || {
+            free(bstr!("a BSTR in static memory").as_raw());
+            vec![]
+        },
+        near_miss: || drop(bstr!("a BSTR in static memory").clone()),
+    },
+    Row {
+        kind: Kind::NotABstr,
+        planted: || {
+            let block = vec![0_u64; 8];
+            free(block.as_ptr().cast());
+            vec![]
+        },
+        // Not freed, only read: short [in] strings lie on their callers' stacks.
+        near_miss: || {
+            #[repr(C)]
+            struct OnTheStack(u32, [u16; 2]);
+            let on_the_stack = OnTheStack(4, [0x61, 0x62]);
+            // SAFETY: the field lies behind the length.
+            let data = unsafe { (&raw const on_the_stack).byte_add(4) };
+            // SAFETY: a length stands before the data.
+            assert_eq!(unsafe { SysStringLen(data.cast()) }, 2);
+        },
+    },
+    Row {
+        kind: Kind::NotABstr,
+        planted: || {
+            let mut slot: BSTR = std::ptr::without_provenance(0x6b6b_6b68);
+            // SAFETY: under audit nothing foreign is touched.
+            let result = unsafe { SysReAllocString(&mut slot, u16cstr!("done").as_ptr()) };
+            assert_eq!(result, FALSE);
+            vec![]
+        },
+        near_miss: || {
+            let mut slot: BSTR = null();
+            // SAFETY: NULL is replaced by a new string.
+            let result = unsafe { SysReAllocString(&mut slot, u16cstr!("done").as_ptr()) };
+            assert_eq!(result, TRUE);
+            free(slot);
+        },
+    },
+    Row {
+        kind: Kind::MovedPointer,
+        planted: || {
+            let string = ready();
+            free(string.wrapping_add(1));
+            free(string);
+            vec![]
+        },
+        // Behind the terminator begins what is not the string's, here the guard.
+        near_miss: || {
+            let string = ready();
+            let ((), report) = audit::run(|| free(string.wrapping_add(6)));
+            assert_eq!(kinds(&report), [Kind::NotABstr]);
+            free(string);
+        },
+    },
+    Row {
+        kind: Kind::MovedPointer,
+        planted: || {
+            let string = ready();
+            let mut slot = string.wrapping_add(5); // its terminator
+            // SAFETY: under audit only the string's owner changes it.
+            assert_eq!(unsafe { SysReAllocStringLen(&mut slot, null(), 1) }, FALSE);
+            free(string);
+            vec![]
+        },
+        near_miss: || {
+            let string = ready();
+            let mut walker = string;
+            // SAFETY: the string ends with a NUL.
+            while unsafe { walker.read() } != 0 {
+                walker = walker.wrapping_add(1);
+            }
+            free(string);
+        },
+    },
+    Row {
+        kind: Kind::Overrun,
+        planted: || {
+            let string = ready();
+            poke(string, 12, 0x41); // behind the terminator
+            free(string);
+            vec![]
+        },
+        near_miss: || {
+            let string = ready();
+            poke(string, 9, 0x41); // the last byte of the data
+            free(string);
+        },
+    },
+    Row {
+        kind: Kind::Overrun,
+        planted: || {
+            let string = ready();
+            poke(string, 10, 0x41); // the terminator
+            free(string);
+            vec![]
+        },
+        near_miss: || {
+            let string = ready();
+            poke(string, 10, 0); // the terminator, by another one
+            free(string);
+        },
+    },
+    Row {
+        kind: Kind::Underrun,
+        planted: || {
+            let string = ready();
+            poke(string, -4, 4);
+            poke(string, -1, 4);
+            free(string);
+            vec![]
+        },
+        near_miss: || {
+            let mut slot = ready();
+            // SAFETY: the string is live.
+            assert_eq!(unsafe { SysReAllocStringLen(&mut slot, null(), 2) }, TRUE);
+            free(slot);
+        },
+    },
+    Row {
+        kind: Kind::UnbalancedPin,
+        planted: || {
+            let string = ready();
+            // SAFETY: the string is live, and no pin is what this is about.
+            unsafe { SysReleaseString(string) };
+            free(string);
+            vec![]
+        },
+        near_miss: || {
+            let string = ready();
+            // SAFETY: the string is live, and its pin is released.
+            assert_eq!(unsafe { SysAddRefString(string) }, S_OK);
+            // SAFETY: as above.
+            unsafe { SysReleaseString(string) };
+            free(string);
+        },
+    },
+];
+
+#[test]
+fn every_planted_violation_is_found_and_nothing_else() {
+    for (number, row) in TABLE.iter().enumerate() {
+        let (left, report) = audit::run(row.planted);
+        assert_eq!(kinds(&report), [row.kind], "row {number}:\n{report}");
+        left.into_iter().for_each(free);
+    }
+}
+
+#[test]
+fn every_near_miss_is_clean() {
+    for (number, row) in TABLE.iter().enumerate() {
+        let ((), report) = audit::run(row.near_miss);
+        assert!(report.is_clean(), "row {number}:\n{report}");
+    }
+}
+
+#[test]
+fn a_pin_that_is_never_released_is_found_at_the_end() {
+    let (string, report) = audit::run(|| {
+        let string = ready();
+        // SAFETY: the string is live.
+        assert_eq!(unsafe { SysAddRefString(string) }, S_OK);
+        free(string);
+        // SAFETY: the pin keeps it.
+        assert_eq!(unsafe { SysStringLen(string) }, 5);
+        string
+    });
+    assert_eq!(kinds(&report), [Kind::UnbalancedPin]);
+    // SAFETY: the pin still keeps it, and with this the last one goes.
+    unsafe { SysReleaseString(string) };
+}
+
+#[test]
+fn a_free_while_pinned_is_one_free_and_waits_for_the_release() {
+    let ((), report) = audit::run(|| {
+        let string = ready();
+        // SAFETY: the string is live until the release.
+        unsafe {
+            assert_eq!(SysAddRefString(string), S_OK);
+            SysFreeString(string);
+            assert_eq!(SysStringLen(string), 5);
+            SysReleaseString(string);
+        }
+        assert_eq!(kinds_of(|| free(string)), [], "it is the outer session's");
+    });
+    assert_eq!(kinds(&report), [Kind::DoubleFree]);
+}
+
+fn kinds_of(code: impl FnOnce()) -> Vec<Kind> {
+    kinds(&audit::run(code).1)
+}
+
+/// Facts of a violation that a report has to have right.
+#[test]
+fn a_violation_tells_its_story() {
+    let allocated = line!() + 2;
+    let ((), report) = audit::run(|| {
+        let string = ready();
+        free(string);
+        free(string);
+    });
+    let [violation] = report.violations() else {
+        panic!("{report}");
+    };
+    let story: Vec<_> = violation.history().iter().collect();
+    let actions: Vec<_> = story.iter().map(|event| event.action()).collect();
+    assert_eq!(actions, [Action::Allocated, Action::Freed, Action::Freed]);
+    for (event, line) in story.iter().zip(allocated..) {
+        assert_eq!(event.location().file(), file!());
+        assert_eq!(event.location().line(), line);
+        assert_eq!(event.thread(), thread::current().name().unwrap_or_default());
+    }
+    assert_eq!(violation.text(), Some(r#""ready""#));
+    assert_eq!(violation.byte_len(), Some(10));
+    assert_eq!(violation.count(), 1);
+    assert_eq!((report.stats().allocated(), report.stats().freed()), (1, 1));
+}
+
+#[test]
+fn the_same_mistake_made_again_is_counted() {
+    let (strings, report) = audit::run(|| [(); 7].map(|()| ready()));
+    assert_eq!(kinds(&report), [Kind::Leak]);
+    assert_eq!(report.violations()[0].count(), 7);
+    strings.into_iter().for_each(free);
+}
+
+#[test]
+fn leaks_come_in_the_order_of_allocation() {
+    let (strings, report) = audit::run(|| {
+        (
+            Owned::from("first").into_raw(),
+            Owned::from("second").into_raw(),
+        )
+    });
+    let texts: Vec<_> = report.violations().iter().map(|leak| leak.text()).collect();
+    assert_eq!(texts, [Some(r#""first""#), Some(r#""second""#)]);
+    free(strings.0);
+    free(strings.1);
+}
+
+#[test]
+fn safe_strings_are_watched_as_well() {
+    audit::check(|| {
+        let mut string = Owned::from("ready");
+        string += " and waiting";
+        let copy = string.clone();
+        string.put();
+        assert_eq!(copy, "ready and waiting");
+    });
+    // A callee that takes a string over which it was only lent.
+    let ((), report) = audit::run(|| {
+        let text = Owned::from("ready");
+        let borrowed = BstrRef::from(&text);
+        // SAFETY: none: the string is not this code's to take.
+        drop(unsafe { Owned::from_raw(borrowed.as_raw()) });
+        assert_eq!(text.len(), 5);
+    });
+    assert_eq!(kinds(&report), [Kind::UseAfterFree, Kind::DoubleFree]);
+}
+
+#[test]
+#[should_panic(expected = "error[leak]: a string was never freed")]
+fn check_panics_with_the_report() {
+    static KEPT: AtomicUsize = AtomicUsize::new(0);
+    /// Frees the string after all, for leak detectors.
+    struct Tidy;
+    impl Drop for Tidy {
+        fn drop(&mut self) {
+            free(std::ptr::with_exposed_provenance(
+                KEPT.load(Ordering::Relaxed),
+            ));
+        }
+    }
+    let _tidy = Tidy;
+    audit::check(|| KEPT.store(ready().expose_provenance(), Ordering::Relaxed));
+}
+
+#[test]
+fn check_returns_what_the_code_returns() {
+    assert_eq!(audit::check(|| Owned::from("ready").len()), 5);
+}
+
+#[test]
+fn sessions_side_by_side_never_see_each_other() {
+    const STRINGS: usize = 500;
+    thread::scope(|scope| {
+        let threads: Vec<_> = (1..=4_usize)
+            .map(|leaks| {
+                scope.spawn(move || {
+                    for _ in 0..20 {
+                        let (left, report) = audit::run(|| {
+                            for _ in 0..STRINGS {
+                                free(ready());
+                            }
+                            let left: Vec<_> = (0..leaks).map(|_| ready()).collect();
+                            left
+                        });
+                        assert_eq!(kinds(&report), [Kind::Leak]);
+                        assert_eq!(report.violations()[0].count(), leaks);
+                        let allocated = (STRINGS + leaks) as u64;
+                        assert_eq!(report.stats().allocated(), allocated);
+                        assert_eq!(report.stats().freed(), STRINGS as u64);
+                        left.into_iter().for_each(free);
+                    }
+                })
+            })
+            .collect();
+        threads
+            .into_iter()
+            .for_each(|thread| thread.join().unwrap());
+    });
+}
+
+/// A raw string that may change threads.
+struct Parcel(BSTR);
+// SAFETY: a string may be used and freed on any thread.
+unsafe impl Send for Parcel {}
+
+impl Parcel {
+    fn open(self) -> BSTR {
+        self.0
+    }
+}
+
+#[test]
+fn a_thread_that_enters_is_watched() {
+    let session = Session::builder().start();
+    let handle = session.handle();
+    let parcel = thread::Builder::new()
+        .name("the other one".into())
+        .spawn(move || {
+            let _entered = handle.enter();
+            Parcel(ready())
+        });
+    let string = parcel.unwrap().join().unwrap().open();
+    let report = session.finish();
+    assert_eq!(kinds(&report), [Kind::Leak]);
+    assert_eq!(
+        report.violations()[0].history()[0].thread(),
+        "the other one"
+    );
+    assert!(
+        !report.to_string().contains("on thread `"),
+        "one thread needs no name"
+    );
+    free(string);
+}
+
+#[test]
+fn a_string_may_be_freed_on_a_thread_that_never_entered() {
+    audit::check(|| {
+        let parcel = Parcel(ready());
+        thread::spawn(move || free(parcel.open())).join().unwrap();
+    });
+    // And then its second free is known for what it is, on whichever thread.
+    let ((), report) = audit::run(|| {
+        let string = ready();
+        free(string);
+        let parcel = Parcel(string);
+        thread::spawn(move || free(parcel.open())).join().unwrap();
+    });
+    assert_eq!(kinds(&report), [Kind::DoubleFree]);
+    assert!(report.to_string().contains("on thread `"), "{report}");
+}
+
+#[test]
+fn a_string_from_a_thread_that_never_entered_may_be_freed() {
+    audit::check(|| {
+        let parcel = thread::spawn(|| Parcel(ready())).join().unwrap();
+        free(parcel.open());
+        // Reallocated by it, freed here.
+        let parcel = Parcel(ready());
+        let parcel = thread::spawn(|| {
+            let mut slot = parcel.open();
+            // SAFETY: the string is live.
+            assert_eq!(unsafe { SysReAllocStringLen(&mut slot, null(), 500) }, TRUE);
+            Parcel(slot)
+        });
+        free(parcel.join().unwrap().open());
+    });
+}
+
+#[test]
+fn what_an_inner_session_leaves_alive_the_outer_one_knows() {
+    audit::check(|| {
+        let (string, report) = audit::run(ready);
+        assert_eq!(kinds(&report), [Kind::Leak]);
+        free(string);
+    });
+}
+
+#[test]
+fn an_inner_session_knows_the_outer_ones_strings() {
+    audit::check(|| {
+        let string = ready();
+        audit::check(|| free(string));
+    });
+}
+
+#[test]
+fn sessions_may_end_in_any_order() {
+    let first = Session::builder().start();
+    let second = Session::builder().start();
+    let string = ready();
+    let report = first.finish();
+    assert!(report.is_clean() && report.stats().allocated() == 0);
+    free(string);
+    second.finish().assert_clean();
+}
+
+#[test]
+fn a_wrong_free_does_nothing_further() {
+    let mut words = [7_u32; 16];
+    kinds_of(|| free(words.as_mut_ptr().wrapping_add(4).cast()));
+    assert_eq!(words, [7; 16]);
+    let literal = bstr!("ready");
+    kinds_of(|| free(literal.as_raw()));
+    assert_eq!(literal, "ready");
+}
+
+/// Counts the bytes that are out.
+struct Counting {
+    bytes: AtomicUsize,
+    most: AtomicUsize,
+}
+
+// SAFETY: every block comes from `Global` and goes back to it.
+unsafe impl Heap for Counting {
+    fn allocate(&self, size: usize) -> Option<NonNull<u8>> {
+        let now = self.bytes.fetch_add(size, Ordering::Relaxed) + size;
+        self.most.fetch_max(now, Ordering::Relaxed);
+        Global.allocate(size)
+    }
+    unsafe fn deallocate(&self, block: NonNull<u8>) {
+        // SAFETY: the caller's block is `Global`'s.
+        let size = unsafe { Global.usable_size(block) };
+        self.bytes.fetch_sub(size, Ordering::Relaxed);
+        // SAFETY: as above.
+        unsafe { Global.deallocate(block) };
+    }
+    unsafe fn usable_size(&self, block: NonNull<u8>) -> usize {
+        // SAFETY: the caller's block is `Global`'s.
+        unsafe { Global.usable_size(block) }
+    }
+}
+
+impl Counting {
+    const fn new() -> Self {
+        Self {
+            bytes: AtomicUsize::new(0),
+            most: AtomicUsize::new(0),
+        }
+    }
+}
+
+#[test]
+fn a_quarantine_stays_within_its_limit_and_gives_everything_back() {
+    const LIMIT: usize = 1 << 18;
+    static BACKEND: Portable<Counting> = Portable::new(Counting::new());
+    let ole = OleAut::new(Audited::new(&BACKEND));
+    let heap = BACKEND.heap();
+    let session = Session::builder().quarantine(LIMIT).start();
+    let mut total = 0;
+    for units in [0, 1, 20, 300, 5000].into_iter().cycle() {
+        if total > 10 * LIMIT {
+            break;
+        }
+        // SAFETY: a NULL source has nothing to read.
+        let string = unsafe { ole.SysAllocStringLen(null(), units) };
+        total += units as usize * 2;
+        // SAFETY: the string goes back to where it came from, once.
+        unsafe { ole.SysFreeString(string) };
+    }
+    // One string is always out while it is in use.
+    assert!(heap.most.load(Ordering::Relaxed) < LIMIT + 11_000);
+    assert!(
+        heap.bytes.load(Ordering::Relaxed) > LIMIT / 2,
+        "there is a quarantine"
+    );
+    session.finish().assert_clean();
+    assert_eq!(heap.bytes.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn a_heap_of_ones_own_is_audited_as_well() {
+    static BACKEND: Portable<Counting> = Portable::new(Counting::new());
+    let ole = OleAut::new(Audited::new(&BACKEND));
+    let (string, report) = audit::run(|| {
+        // SAFETY: under audit a wrong free does nothing.
+        unsafe {
+            let freed = ole.SysAllocStringByteLen(b"abc".as_ptr(), 3);
+            ole.SysFreeString(freed);
+            ole.SysFreeString(freed);
+            ole.SysAllocStringByteLen(b"abc".as_ptr(), 3)
+        }
+    });
+    assert_eq!(kinds(&report), [Kind::DoubleFree, Kind::Leak]);
+    // SAFETY: the string is live and goes back to where it came from.
+    unsafe { ole.SysFreeString(string) };
+    assert_eq!(BACKEND.heap().bytes.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn limits_and_failures_are_answered_as_ever() {
+    /// Has no memory at all.
+    struct Empty;
+    // SAFETY: no block is ever given out.
+    unsafe impl Heap for Empty {
+        fn allocate(&self, _: usize) -> Option<NonNull<u8>> {
+            None
+        }
+        unsafe fn deallocate(&self, _: NonNull<u8>) {
+            unreachable!("nothing was ever allocated")
+        }
+        unsafe fn usable_size(&self, _: NonNull<u8>) -> usize {
+            unreachable!("nothing was ever allocated")
+        }
+    }
+    static BACKEND: Portable<Empty> = Portable::new(Empty);
+    let ole = OleAut::new(Audited::new(&BACKEND));
+    audit::check(|| {
+        for bytes in [0, 1, 0xFFFF_FFC0, 0xFFFF_FFE6, u32::MAX] {
+            // SAFETY: a NULL source has nothing to read.
+            assert!(unsafe { ole.SysAllocStringByteLen(null(), bytes) }.is_null());
+        }
+        // SAFETY: a NULL source has nothing to read.
+        assert!(unsafe { SysAllocStringByteLen(null(), u32::MAX) }.is_null());
+    });
+}
+
+#[test]
+fn backtraces_are_kept_where_the_environment_asks_for_them() {
+    let asked = |name| std::env::var(name).ok().map(|value| value != "0");
+    let asked = asked("RUST_LIB_BACKTRACE").or_else(|| asked("RUST_BACKTRACE"));
+    let (string, report) = audit::run(ready);
+    let event = &report.violations()[0].history()[0];
+    assert_eq!(event.backtrace().is_some(), asked.unwrap_or(false));
+    free(string);
+}
