@@ -160,7 +160,7 @@ const TABLE: &[Row] = &[
     Row {
         kind: Kind::NotABstr,
         planted: || {
-            let block = vec![0_u64; 8];
+            let block = Box::new([0_u64; 8]);
             free(block.as_ptr().cast());
             vec![]
         },
