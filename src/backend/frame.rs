@@ -103,12 +103,13 @@ pub(crate) unsafe fn prefix(string: NonNull<u16>) -> u32 {
     bytemuck::cast(unsafe { prefix.cast::<[u8; 4]>().read() })
 }
 
-/// Changes the prefix alone.
+/// Changes the prefix alone, which only an audit has reason to.
 ///
 /// # Safety
 ///
 /// The four bytes before `string` can be written.
 #[inline]
+#[cfg(feature = "audit")]
 pub(crate) unsafe fn set_prefix(string: NonNull<u16>, bytes: u32) {
     // SAFETY: as the caller promises.
     let prefix = unsafe { string.byte_sub(size_of::<u32>()) };
