@@ -5,14 +5,17 @@
 
 use super::current::{self, Watcher};
 use super::guard;
+use super::kind::Kind;
 use super::ledger::{Record, Shard, State};
-use super::session::Shared;
+use super::shared::Shared;
 use super::site::Site;
-use super::violation::{Action, Event, Kind};
-use crate::backend::{Backend, frame};
+use super::violation::{Action, Event};
+use crate::backend::{Backend, Fact, frame};
 use crate::error::AllocError;
 use alloc::collections::VecDeque;
+use alloc::format;
 use alloc::sync::Arc;
+use alloc::vec;
 use core::panic::Location;
 use core::ptr::{NonNull, null};
 
@@ -117,19 +120,26 @@ unsafe fn allocate(
         return Some(string);
     };
     let site = Site::at(location);
+    if session.is_to_fail(bytes, &site) {
+        return None;
+    }
+    let readable = readable_bytes(session, source, bytes, &site);
     let fenced = guard::with_fence(bytes);
     let string = match fenced {
         // SAFETY: a null source has nothing to read.
         Some(total) => unsafe { inner.allocate(null(), total) }?,
-        // SAFETY: as the caller promises.
+        // SAFETY: as the caller promises, and no string near the limit is also too short.
         None => unsafe { inner.allocate(source, bytes) }?,
     };
     let mut record = Record::new(string, session.next_serial(), bytes, inner, site);
     record.fenced = fenced.is_some();
-    if record.fenced && !source.is_null() {
-        let len = bytes as usize;
-        // SAFETY: the new string has room for more, and the source can be read.
-        unsafe { frame::copy_and_fill(string, source, len, len) };
+    record.unwritten = source.is_null();
+    if record.unwritten {
+        // SAFETY: nobody else knows the string yet.
+        unsafe { guard::mark_unwritten(&record) };
+    } else if record.fenced {
+        // SAFETY: the new string has room for more, and the source can be read that far.
+        unsafe { frame::copy_and_fill(string, source, readable, bytes as usize) };
     }
     // SAFETY: the string is as long as it has to be, and nobody else knows it yet.
     unsafe { guard::put_up(&record) };
@@ -145,6 +155,29 @@ unsafe fn allocate(
         session.accuse_vanished(&known);
     }
     Some(string)
+}
+
+/// How much of a source can be read. Where it is a string, which is shorter than was asked for, that
+/// is reported.
+///
+/// A NUL stands behind a string, and may be copied.
+fn readable_bytes(session: &Shared, source: *const u8, bytes: u32, site: &Site) -> usize {
+    let address = source.addr();
+    let wanted = bytes as usize;
+    if !address.is_multiple_of(align_of::<usize>()) {
+        // No string stands there: strings are aligned to a pointer.
+        return wanted;
+    }
+    let shard = session.ledger.shard(address).lock();
+    match shard.records.get(&address) {
+        Some(record) if record.state != State::Freed && guard::end(record.byte_len) < wanted => {
+            let event = Some(Event::new(Action::Copied, site.clone()));
+            let note = format!("{wanted} bytes were asked for");
+            session.accuse_with(Kind::SourceTooShort, record, event, vec![note]);
+            record.byte_len as usize
+        }
+        _ => wanted,
+    }
 }
 
 /// Frees the string in `record`, or reports why not.
@@ -170,7 +203,8 @@ unsafe fn free(
             }
         }
         State::Pending | State::Freed => {
-            session.accuse(Kind::DoubleFree, record, Some(event));
+            let kind = record.after_free(Kind::DoubleFree);
+            session.accuse(kind, record, Some(event));
         }
     }
 }
@@ -207,6 +241,13 @@ unsafe impl Backend for Audited {
             }
             let event = Event::new(Action::Reallocated, Site::at(location));
             let wanted = bytes as usize;
+            // A string may be its own source, and ends where it ends.
+            let limit = match watcher {
+                Watcher::Session(session) if source.addr() != string.addr().get() => {
+                    readable_bytes(session, source, bytes, &Site::at(location))
+                }
+                _ => wanted,
+            };
             let plan = with_record(watcher, string, |session, record, _| {
                 let old_len = record.byte_len as usize;
                 match record.state {
@@ -217,8 +258,9 @@ unsafe impl Backend for Audited {
                             frame::readable(source, string, old_len, old_len + 1, wanted);
                         // SAFETY: the string has room for fewer bytes than it had, and the source
                         // can be read as the caller promises.
-                        unsafe { frame::copy_and_fill(string, source, len, wanted) };
+                        unsafe { frame::copy_and_fill(string, source, len.min(limit), wanted) };
                         record.byte_len = bytes;
+                        record.generation += 1;
                         record.note(event.clone());
                         // SAFETY: the string's surroundings are the allocator's.
                         unsafe { guard::put_up(record) };
@@ -227,7 +269,8 @@ unsafe impl Backend for Audited {
                     State::Live => Plan::Move { old_len },
                     State::Pending | State::Freed => {
                         let event = Some(event.clone());
-                        session.accuse(Kind::UseAfterFree, record, event);
+                        let kind = record.after_free(Kind::UseAfterFree);
+                        session.accuse(kind, record, event);
                         Plan::Refuse
                     }
                 }
@@ -240,9 +283,10 @@ unsafe impl Backend for Audited {
                         frame::readable(source, string, old_len, old_len + 1, wanted);
                     // SAFETY: a null source has nothing to read.
                     let new = unsafe { allocate(watcher, self.inner, null(), bytes, location) }?;
+                    with_record(watcher, new, |_, record, _| record.unwritten = false);
                     // SAFETY: the new string has room, and the source can be read, being the old
                     // string, which is still there, or memory that the caller vouches for.
-                    unsafe { frame::copy_and_fill(new, source, len, wanted) };
+                    unsafe { frame::copy_and_fill(new, source, len.min(limit), wanted) };
                     with_record(watcher, string, |session, record, quarantine| {
                         // SAFETY: the new string has taken the old one's place.
                         unsafe { free(session, record, quarantine, event.clone()) };
@@ -290,7 +334,8 @@ unsafe impl Backend for Audited {
             with_record(watcher, string, |session, record, _| {
                 (record.state == State::Freed).then(|| {
                     let event = Event::new(Action::Measured, Site::at(location));
-                    session.accuse(Kind::UseAfterFree, record, Some(event));
+                    let kind = record.after_free(Kind::UseAfterFree);
+                    session.accuse(kind, record, Some(event));
                     record.byte_len
                 })
             })
@@ -309,7 +354,8 @@ unsafe impl Backend for Audited {
             with_record(watcher, string, |session, record, _| {
                 let event = Event::new(Action::Pinned, Site::at(location));
                 if record.state == State::Freed {
-                    session.accuse(Kind::UseAfterFree, record, Some(event));
+                    let kind = record.after_free(Kind::UseAfterFree);
+                    session.accuse(kind, record, Some(event));
                     return Ok(());
                 }
                 // SAFETY: the string is live, or pinned.
@@ -333,7 +379,8 @@ unsafe impl Backend for Audited {
             with_record(watcher, string, |session, record, quarantine| {
                 let event = Event::new(Action::Released, Site::at(location));
                 if record.state == State::Freed {
-                    session.accuse(Kind::UseAfterFree, record, Some(event));
+                    let kind = record.after_free(Kind::UseAfterFree);
+                    session.accuse(kind, record, Some(event));
                     return;
                 }
                 if record.pins == 0 {
@@ -354,6 +401,52 @@ unsafe impl Backend for Audited {
         if known.is_none() {
             // SAFETY: as the caller promises.
             unsafe { self.inner.release(string) };
+        }
+    }
+
+    #[track_caller]
+    fn observe(&self, fact: Fact) {
+        let location = Location::caller();
+        current::with(|watcher| {
+            if let Watcher::Session(session) = watcher {
+                object(session, fact, location);
+            }
+        });
+    }
+}
+
+/// Reports what is wrong with a fact, if anything is.
+fn object(session: &Shared, fact: Fact, location: &'static Location<'static>) {
+    let event = |action| Event::new(action, Site::at(location));
+    let look = |string: *const u16, kind, action, is_wrong: &dyn Fn(&Record) -> bool| {
+        let shard = session.ledger.shard(string.addr()).lock();
+        match shard.records.get(&string.addr()) {
+            Some(record) if record.state == State::Live && is_wrong(record) => {
+                session.accuse(kind, record, Some(event(action)));
+            }
+            _ => {}
+        }
+    };
+    match fact {
+        Fact::CopyToNul { source, bytes } => {
+            look(source, Kind::EmbeddedNul, Action::Copied, &|record| {
+                bytes < record.byte_len
+            });
+        }
+        Fact::ReplaceFrom { string, source } => {
+            look(
+                string,
+                Kind::AliasedSource,
+                Action::Reallocated,
+                &|record| {
+                    let end = string.addr() + guard::end(record.byte_len);
+                    (string.addr()..end).contains(&source.addr())
+                },
+            );
+        }
+        Fact::NoSlot => session.accuse_other(Kind::NullSlot, 0, event(Action::Reallocated)),
+        Fact::Overwrite { before } => {
+            look(before, Kind::LiveResult, Action::HandedOver, &|_| true);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Who is watching: the sessions that this thread entered, and all others.
 
-use super::session::Shared;
+use super::shared::Shared;
 use crate::lock::Lock;
 use crate::watch;
 use alloc::sync::Arc;
@@ -52,14 +52,24 @@ pub(super) fn with<R>(f: impl FnOnce(Watcher<'_>) -> R) -> R {
     }
     let f = Cell::new(Some(f));
     let call = |watcher: Watcher<'_>| f.take().map(|f| f(watcher));
-    let result = ENTERED.try_with(|entered| {
+    let entered = ENTERED.try_with(|entered| {
         let entered = entered.borrow();
-        let innermost = entered.iter().rfind(|session| session.is_open());
-        call(innermost.map_or(Watcher::Others, Watcher::Session))
+        let innermost = entered.iter().rfind(|session| session.is_open())?;
+        call(Watcher::Session(innermost))
     });
     // A thread that is ending may have no thread-locals any more.
-    let result = result.unwrap_or_else(|_| call(Watcher::Others));
+    let result = entered.ok().flatten().or_else(|| match process_wide() {
+        Some(session) => call(Watcher::Session(&session)),
+        None => call(Watcher::Others),
+    });
     result.expect("called once on either path")
+}
+
+/// The session that watches all threads which have entered none.
+fn process_wide() -> Option<Arc<Shared>> {
+    let registry = REGISTRY.lock();
+    let mut sessions = registry.sessions.iter();
+    sessions.rfind(|session| session.is_process_wide()).cloned()
 }
 
 /// All sessions, the innermost of this thread first, as seen from `watcher`.
@@ -111,6 +121,13 @@ pub(super) fn remove_outsider(address: usize) -> bool {
     let known = registry.outsiders.remove(&address);
     OUTSIDERS.store(registry.outsiders.len(), Ordering::Relaxed);
     known
+}
+
+/// Whether an address is that of any session's string, or of one that no session answers for.
+pub(super) fn is_known(address: usize) -> bool {
+    let registry = REGISTRY.lock();
+    let in_ledger = |session: &Arc<Shared>| session.ledger.knows(address);
+    registry.outsiders.contains(&address) || registry.sessions.iter().any(in_ledger)
 }
 
 /// A thread's presence in a session, from [`Handle::enter`](super::Handle::enter): what the

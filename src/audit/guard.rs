@@ -1,13 +1,14 @@
 //! What stands around a string's data under audit, so that stray writes show.
 //!
 //! ```text
-//! live:   | prefix | data         | NUL | fd fd fd … |
-//! freed:  | prefix | dd dd dd dd dd dd … | fd fd fd … |
+//! unwritten: | prefix | dc dc dc … | NUL | fd fd fd … |
+//! live:      | prefix | data       | NUL | fd fd fd … |
+//! freed:     | prefix | dd dd dd dd dd …  | fd fd fd … |
 //! ```
 //!
 //! The memory is a longer string of the backend's, whose prefix is then set to the length that was
-//! asked for, so this works over any backend. The bytes are those that Windows developers know from
-//! their debugger: 0xFD for the fence, 0xDD for what is dead.
+//! asked for, so this works over any backend. 0xFD and 0xDD are what Windows developers know from their
+//! debugger. Read as UTF-16, 0xDCDC and 0xDDDD are lone surrogates, which no text has.
 
 use super::ledger::{Record, State};
 use super::text::Beginning;
@@ -28,8 +29,11 @@ const FENCE: u8 = 0xFD;
 /// What a freed string's bytes become.
 const DEAD: u8 = 0xDD;
 
+/// What a string's bytes are that was allocated without contents.
+const UNWRITTEN: u8 = 0xDC;
+
 /// Offset of the end of data and terminator.
-const fn end(bytes: u32) -> usize {
+pub(super) const fn end(bytes: u32) -> usize {
     terminator(bytes) + UNIT as usize
 }
 
@@ -85,14 +89,46 @@ pub(super) unsafe fn put_up(record: &Record) {
     unsafe { fill(record, end(record.byte_len)..extent(record), FENCE) };
 }
 
+/// The string's data.
+///
+/// # Safety
+///
+/// The string's memory has not gone back to the backend, and nobody writes to it while the result is
+/// used.
+pub(super) unsafe fn contents(record: &Record) -> &[u8] {
+    // SAFETY: as the caller promises.
+    unsafe { memory(record, 0..record.byte_len as usize) }
+}
+
+/// Makes the string in `record` recognisable as one that nobody has written to.
+///
+/// # Safety
+///
+/// The string's memory has not gone back to the backend, and nobody else uses it.
+pub(super) unsafe fn mark_unwritten(record: &Record) {
+    // SAFETY: as the caller promises.
+    unsafe { fill(record, 0..record.byte_len as usize, UNWRITTEN) };
+}
+
+/// Whether nobody has written to the string in `record`, which was allocated without contents.
+///
+/// # Safety
+///
+/// As [`contents`].
+pub(super) unsafe fn is_unwritten(record: &Record) -> bool {
+    // SAFETY: as the caller promises.
+    let contents = unsafe { contents(record) };
+    record.unwritten && !contents.is_empty() && contents.iter().all(|&byte| byte == UNWRITTEN)
+}
+
 /// How the string in `record` begins.
 ///
 /// # Safety
 ///
 /// The string's memory has not gone back to the backend, and nobody writes to it.
 pub(super) unsafe fn beginning(record: &Record) -> Beginning {
-    // SAFETY: as the caller promises, for data alone.
-    Beginning::of(unsafe { memory(record, 0..record.byte_len as usize) })
+    // SAFETY: as the caller promises.
+    Beginning::of(unsafe { contents(record) })
 }
 
 /// Poisons the string in `record`, which is freed.

@@ -7,7 +7,8 @@
 //! It never looks behind an address.
 
 use super::audited::Inner;
-use super::site::Site;
+use super::kind::Kind;
+use super::site::{Frame, Site};
 use super::text::Beginning;
 use super::violation::{Action, Event};
 use crate::layout::{UNIT, terminator};
@@ -41,6 +42,12 @@ pub(super) struct Record {
     pub(super) byte_len: u32,
     pub(super) pins: u32,
     pub(super) state: State,
+    /// How often it was reallocated where it is.
+    pub(super) generation: u32,
+    /// Whether it was allocated without contents.
+    pub(super) unwritten: bool,
+    /// When a call handed it over to its caller: how many strings the session had by then.
+    pub(super) handed_over: Option<u64>,
     /// Whether there are guard bytes behind it: always, but for strings near the limit.
     pub(super) fenced: bool,
     /// How it began when it was freed, since its memory says so no more.
@@ -72,6 +79,9 @@ impl Record {
             byte_len,
             pins: 0,
             state: State::Live,
+            generation: 0,
+            unwritten: false,
+            handed_over: None,
             fenced: false,
             beginning: Beginning::default(),
             backend,
@@ -88,6 +98,22 @@ impl Record {
             self.between.remove(KEPT / 2);
         }
         self.between.push(event);
+    }
+
+    /// Whether it was lent to a call.
+    pub(super) fn was_lent(&self) -> bool {
+        let mut events = self.between.iter();
+        events.any(|event| event.action() == Action::Lent)
+    }
+
+    /// What it means that the string, which is freed, was used or freed again: as a rule `kind`.
+    /// Where it is no argument of the call that runs, but was once lent, the callee kept it.
+    pub(super) fn after_free(&self, kind: Kind) -> Kind {
+        let address = self.string.addr().get();
+        match Frame::innermost() {
+            Some(call) if self.was_lent() && !call.arguments.contains(&address) => Kind::InputKept,
+            _ => kind,
+        }
     }
 
     /// Everything that happened to the string, in order.
@@ -142,6 +168,11 @@ impl Ledger {
         // the multiplication spreads them all the same.
         let spread = (address >> 4).wrapping_mul(0x9E37_79B9);
         &self.shards[(spread >> 16) % SHARDS]
+    }
+
+    /// Whether there is a string at an address, alive or in quarantine.
+    pub(super) fn knows(&self, address: usize) -> bool {
+        self.shard(address).lock().records.contains_key(&address)
     }
 
     /// Takes the string out that has been in quarantine longest, of those in `address`'s part of

@@ -48,21 +48,29 @@
 //! While no session is open anywhere, the audit costs one relaxed load a call.
 
 mod audited;
+mod call;
 mod current;
 mod guard;
+mod json;
+mod kind;
 mod ledger;
 mod render;
 mod report;
 mod session;
+mod shared;
 mod site;
+mod sweep;
 mod text;
 mod violation;
 
 pub use audited::Audited;
+pub use call::{Call, Outcome};
 pub use current::Entered;
+pub use kind::Kind;
 pub use report::{Report, Stats};
 pub use session::{Builder, Handle, Session};
-pub use violation::{Action, Event, Kind, Violation};
+pub use sweep::{Run, Sweep, sweep};
+pub use violation::{Action, Event, Violation};
 
 /// Runs `code` under audit, on this thread, and returns what it returned, and the report.
 ///

@@ -1,13 +1,14 @@
 //! Reports for people: what happened, the lines of code, and what to do.
 
+use super::kind::Kind;
 use super::report::Report;
-use super::violation::{Action, Kind, Violation};
+use super::violation::{Action, Event, Violation};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
+use core::fmt;
 use core::ops::Range;
-use core::panic::Location;
 use std::fs;
 
 /// A whole report: its violations, then a line that counts them.
@@ -42,12 +43,12 @@ pub(super) fn violation(violation: &Violation, colour: bool) -> String {
     let mut group = Group::with_title(title);
     let marks = marks(violation);
     for file in files(&marks) {
-        let marks = marks.iter().filter(|mark| mark.location.file() == file);
+        let marks = marks.iter().filter(|mark| mark.place.file == file);
         match source(file) {
             Some(source) => group = group.element(snippet(source, file, marks)),
             None => {
                 for mark in marks {
-                    let note = format!("{} at {}", mark.label, mark.location);
+                    let note = format!("{} at {}", mark.label, mark.place);
                     group = group.element(Level::NOTE.no_name().message(note));
                 }
             }
@@ -66,9 +67,64 @@ pub(super) fn violation(violation: &Violation, colour: bool) -> String {
     renderer.render(&[group])
 }
 
+/// A line of code.
+#[derive(Debug, PartialEq, Eq)]
+struct Place {
+    file: String,
+    line: usize,
+    column: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+impl Place {
+    /// The line that did what an event says. A destructor is not told who calls it, but a backtrace
+    /// knows.
+    fn of(event: &Event) -> Self {
+        let location = event.location();
+        let caller = || {
+            let callers = callers(&event.backtrace()?.to_string());
+            let (_, place) = callers.first()?.rsplit_once(" at ")?;
+            Self::parse(place)
+        };
+        let told = Self {
+            file: location.file().to_string(),
+            line: location.line() as usize,
+            column: location.column() as usize,
+        };
+        if is_destructor(event) {
+            caller().unwrap_or(told)
+        } else {
+            told
+        }
+    }
+
+    /// Reads `file:line:column`.
+    fn parse(text: &str) -> Option<Self> {
+        let (rest, column) = text.rsplit_once(':')?;
+        let (file, line) = rest.rsplit_once(':')?;
+        Some(Self {
+            file: file.strip_prefix("./").unwrap_or(file).to_string(),
+            line: line.parse().ok()?,
+            column: column.parse().ok()?,
+        })
+    }
+}
+
+/// Whether what an event says was done by the code that the compiler makes for values that go out of
+/// scope.
+fn is_destructor(event: &Event) -> bool {
+    let file = event.location().file();
+    file.ends_with("core/src/ptr/mod.rs") || file.ends_with("core\\src\\ptr\\mod.rs")
+}
+
 /// A line of code to be shown, and what to say of it.
 struct Mark {
-    location: &'static Location<'static>,
+    place: Place,
     label: String,
     /// Whether this is the line that broke the rule.
     is_culprit: bool,
@@ -77,19 +133,12 @@ struct Mark {
 /// The lines of a violation's history, in order.
 fn marks(violation: &Violation) -> Vec<Mark> {
     let history = violation.history();
-    let on_one_thread = history
-        .windows(2)
-        .all(|pair| pair[0].thread() == pair[1].thread());
+    let mut pairs = history.windows(2);
+    let on_one_thread = pairs.all(|pair| pair[0].thread() == pair[1].thread());
     let last = history.len().wrapping_sub(1);
     let marks = history.iter().enumerate().map(|(position, event)| {
         let is_culprit = position == last;
-        let mut label = match (violation.kind(), event.action()) {
-            (Kind::DoubleFree, Action::Freed) if is_culprit => "freed again here".to_string(),
-            (Kind::UseAfterFree, Action::Reallocated) if is_culprit => {
-                "reallocated here, after that".to_string()
-            }
-            (_, action) => format!("{action} here"),
-        };
+        let mut label = label(violation.kind(), event, is_culprit);
         if history.len() > 1 {
             label = format!("{}. {label}", position + 1);
         }
@@ -97,7 +146,7 @@ fn marks(violation: &Violation) -> Vec<Mark> {
             label += &format!(", on thread `{}`", event.thread());
         }
         Mark {
-            location: event.location(),
+            place: Place::of(event),
             label,
             is_culprit,
         }
@@ -105,12 +154,35 @@ fn marks(violation: &Violation) -> Vec<Mark> {
     marks.collect()
 }
 
+/// What to say of a line.
+fn label(kind: Kind, event: &Event, is_culprit: bool) -> String {
+    let call = event.call().unwrap_or_default();
+    let again = matches!(kind, Kind::DoubleFree | Kind::InputKept) && is_culprit;
+    let what = match event.action() {
+        Action::Lent => return format!("lent to `{call}` here"),
+        Action::HandedOver if call.is_empty() => return "to be stored here".to_string(),
+        Action::HandedOver => return format!("handed over by `{call}` here"),
+        Action::Called => return format!("`{call}` was called here"),
+        Action::Allocated if kind == Kind::AllocationFailure => {
+            "this allocation failed".to_string()
+        }
+        Action::Freed if again => "freed again here".to_string(),
+        action if is_destructor(event) => format!("{action} here, when a BSTR went out of scope"),
+        action => format!("{action} here"),
+    };
+    match event.call() {
+        Some(call) => format!("{what}, in `{call}`"),
+        None => what,
+    }
+}
+
 /// The files of some marks, each once, in the order of the marks.
-fn files(marks: &[Mark]) -> Vec<&'static str> {
+fn files(marks: &[Mark]) -> Vec<&str> {
     let mut files = Vec::new();
     for mark in marks {
-        if !files.contains(&mark.location.file()) {
-            files.push(mark.location.file());
+        let file = mark.place.file.as_str();
+        if !files.contains(&file) {
+            files.push(file);
         }
     }
     files
@@ -137,7 +209,7 @@ fn snippet<'a>(
             } else {
                 AnnotationKind::Context
             };
-            let span = expression(&source, mark.location);
+            let span = expression(&source, &mark.place);
             kind.span(span).label(&mark.label)
         })
         .collect();
@@ -147,12 +219,12 @@ fn snippet<'a>(
 /// The bytes of the expression that begins at a location: a name and what stands in brackets
 /// behind it, or as much of it as there is on the line. The file may have changed since it was
 /// compiled, so nothing is taken for granted.
-fn expression(source: &str, location: &Location<'_>) -> Range<usize> {
-    let line_number = location.line() as usize - 1;
+fn expression(source: &str, place: &Place) -> Range<usize> {
+    let line_number = place.line.saturating_sub(1);
     let mut lines = source.split_inclusive('\n');
     let line_start: usize = lines.by_ref().take(line_number).map(str::len).sum();
     let line = lines.next().unwrap_or("").trim_end();
-    let column = location.column() as usize - 1;
+    let column = place.column.saturating_sub(1);
     let start = line.char_indices().nth(column).map_or(0, |(at, _)| at);
     let mut depth = 0_i32;
     let end = line[start..].char_indices().find_map(|(at, character)| {
@@ -191,9 +263,11 @@ fn notes(violation: &Violation) -> Vec<String> {
                 plural(bytes.into(), "byte")
             )
         }
+        _ if address == 0 => String::new(),
         _ => format!("the pointer is {address:#x}"),
     };
     let mut notes = Vec::from([subject]);
+    notes.retain(|note| !note.is_empty());
     notes.extend_from_slice(violation.notes());
     let events = violation.history().iter();
     notes.extend(events.filter_map(|event| {

@@ -1,7 +1,8 @@
 //! What a session found, as a whole.
 
-use super::render;
 use super::violation::Violation;
+use super::{json, render};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 use std::io::IsTerminal;
@@ -73,14 +74,40 @@ impl Report {
     ///
     /// # Panics
     ///
-    /// With the report, where one was.
+    /// With the report, where one was. It has colours where stderr is a terminal and `NO_COLOR` is
+    /// not set.
     #[track_caller]
     pub fn assert_clean(&self) {
         assert!(
             self.is_clean(),
             "BSTR ownership rules were broken\n\n{}",
-            render::report(self, is_colour_wanted())
+            self.for_stderr()
         );
+    }
+
+    /// The report as JSON, one object a line: each violation, then the statistics.
+    ///
+    /// ```
+    /// use portable_bstr::audit;
+    ///
+    /// let ((), report) = audit::run(|| {});
+    /// let lines = report.to_json_lines();
+    /// assert_eq!(lines, "{\"violations\":0,\"allocated\":0,\"freed\":0}\n");
+    /// ```
+    #[must_use]
+    pub fn to_json_lines(&self) -> String {
+        json::lines(self)
+    }
+
+    /// The report as it is written to stderr: in colours where that is a terminal and `NO_COLOR` is
+    /// not set; as [JSON](Report::to_json_lines) where `BSTR_AUDIT` is `json`.
+    #[must_use]
+    pub fn for_stderr(&self) -> String {
+        if std::env::var_os("BSTR_AUDIT").is_some_and(|value| value == "json") {
+            self.to_json_lines()
+        } else {
+            render::report(self, is_colour_wanted())
+        }
     }
 }
 

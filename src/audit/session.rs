@@ -1,23 +1,9 @@
-//! A session: who is watched, from when to when, and what came of it.
+//! A session: who is watched, from when to when, and with which settings.
 
 use super::current::{self, Entered};
-use super::guard::{self, Damage};
-use super::ledger::{Ledger, Record, State};
-use super::report::{Report, Stats};
-use super::violation::{Event, Kind, Violation};
-use crate::lock::Lock;
-use alloc::format;
-use alloc::string::String;
+use super::report::Report;
+use super::shared::Shared;
 use alloc::sync::Arc;
-use alloc::vec;
-use alloc::vec::Vec;
-use core::fmt;
-use core::mem;
-use core::ptr::NonNull;
-use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-
-/// About what a block has beside its data: header, terminator, fence, rounding, and the heap's own.
-const BESIDE_DATA: usize = 64;
 
 /// An audit from its start to its [`finish`](Session::finish).
 ///
@@ -35,19 +21,23 @@ const BESIDE_DATA: usize = 64;
 ///
 /// let session = audit::Session::builder().start();
 /// let handle = session.handle();
+/// # let left = std::sync::atomic::AtomicPtr::new(std::ptr::null_mut());
 /// thread::scope(|scope| {
 ///     scope.spawn(|| {
 ///         let _entered = handle.enter();
-///         core::mem::forget(BSTR::from("forgotten by the other thread"));
+///         let forgotten = BSTR::from("forgotten by the other thread").into_raw();
+///         # left.store(forgotten.cast_mut(), std::sync::atomic::Ordering::Relaxed);
 ///     });
 /// });
 /// let report = session.finish();
 /// assert_eq!(report.violations()[0].kind(), audit::Kind::Leak);
+/// # drop(unsafe { BSTR::from_raw(left.into_inner()) });
 /// ```
 #[derive(Debug)]
 #[must_use = "a session ends when it is dropped"]
 pub struct Session {
     handle: Handle,
+    /// Taken when the session is over, as far as this value is concerned.
     entered: Option<Entered>,
 }
 
@@ -67,30 +57,33 @@ impl Session {
     /// Ends the session. What is still alive is a leak, and reported as such; it stays alive,
     /// and its owner may still free it.
     pub fn finish(mut self) -> Report {
-        self.end()
+        self.entered = None;
+        self.handle.finish()
     }
 
-    fn end(&mut self) -> Report {
-        match self.entered.take() {
-            Some(entered) => {
-                drop(entered);
-                self.handle.shared.finish()
-            }
-            None => Report::default(),
-        }
+    /// Leaves the session running without this thread, until
+    /// [`Handle::finish`] ends it: for a [process-wide](Builder::process_wide) one.
+    pub fn detach(mut self) -> Handle {
+        self.entered = None;
+        self.handle()
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        let _ = self.end();
+        if self.entered.take().is_some() {
+            let _ = self.handle.finish();
+        }
     }
 }
 
 /// The settings of a [`Session`].
 #[derive(Clone, Debug)]
 pub struct Builder {
-    quarantine: usize,
+    pub(super) quarantine: usize,
+    pub(super) process_wide: bool,
+    pub(super) fail_nth: Option<u64>,
+    pub(super) fail_over: Option<u32>,
 }
 
 impl Builder {
@@ -100,6 +93,46 @@ impl Builder {
     /// A string in quarantine can be recognised when it is freed again, used, or written to.
     pub const fn quarantine(mut self, bytes: usize) -> Self {
         self.quarantine = bytes;
+        self
+    }
+
+    /// Watches every thread of the process that has entered no other session: for programs
+    /// without a test harness.
+    ///
+    /// ```
+    /// use portable_bstr::{BSTR, audit};
+    ///
+    /// let session = audit::Session::builder().process_wide().start();
+    /// std::thread::spawn(|| drop(BSTR::from("ready"))).join().unwrap();
+    /// assert_eq!(session.finish().stats().allocated(), 1);
+    /// ```
+    pub const fn process_wide(mut self) -> Self {
+        self.process_wide = true;
+        self
+    }
+
+    /// Has the `nth` allocation of the session fail, counted from 1, as if there were no memory.
+    ///
+    /// [`sweep`](super::sweep) does it for each.
+    ///
+    /// ```
+    /// use portable_bstr::{AllocError, BSTR, audit};
+    ///
+    /// let session = audit::Session::builder().fail_nth(2).start();
+    /// let first = BSTR::try_from_str("there is memory");
+    /// let second = BSTR::try_from_str("there is none");
+    /// assert_eq!((first.is_ok(), second), (true, Err(AllocError::OutOfMemory)));
+    /// # drop(first);
+    /// session.finish().assert_clean();
+    /// ```
+    pub const fn fail_nth(mut self, nth: u64) -> Self {
+        self.fail_nth = Some(nth);
+        self
+    }
+
+    /// Has every allocation of more than `bytes` bytes fail, as if there were no memory.
+    pub const fn fail_over(mut self, bytes: u32) -> Self {
+        self.fail_over = Some(bytes);
         self
     }
 
@@ -117,6 +150,9 @@ impl Default for Builder {
     fn default() -> Self {
         Self {
             quarantine: 16 << 20,
+            process_wide: false,
+            fail_nth: None,
+            fail_over: None,
         }
     }
 }
@@ -124,7 +160,7 @@ impl Default for Builder {
 /// A [`Session`] as other threads know it.
 #[derive(Clone, Debug)]
 pub struct Handle {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 impl Handle {
@@ -132,212 +168,10 @@ impl Handle {
     pub fn enter(&self) -> Entered {
         Entered::new(&self.shared)
     }
-}
 
-/// A session, as its threads share it.
-pub(super) struct Shared {
-    settings: Builder,
-    is_open: AtomicBool,
-    pub(super) ledger: Ledger,
-    /// How many strings the session has allocated.
-    allocated: AtomicU64,
-    freed: AtomicU64,
-    /// The bytes in quarantine.
-    quarantined: AtomicUsize,
-    violations: Lock<Vec<Violation>>,
-}
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").finish_non_exhaustive()
-    }
-}
-
-impl Shared {
-    fn new(settings: Builder) -> Self {
-        Self {
-            settings,
-            is_open: AtomicBool::new(true),
-            ledger: Ledger::new(),
-            allocated: AtomicU64::new(0),
-            freed: AtomicU64::new(0),
-            quarantined: AtomicUsize::new(0),
-            violations: Lock::new(Vec::new()),
-        }
-    }
-
-    pub(super) fn is_open(&self) -> bool {
-        self.is_open.load(Ordering::Relaxed)
-    }
-
-    /// The next string's serial number.
-    pub(super) fn next_serial(&self) -> u64 {
-        self.allocated.fetch_add(1, Ordering::Relaxed)
-    }
-
-    /// Notes that `kind` was broken on a string of the ledger, whose memory is still there; by
-    /// `event` where that was one call.
-    pub(super) fn accuse(&self, kind: Kind, record: &Record, event: Option<Event>) {
-        self.accuse_with(kind, record, event, Vec::new());
-    }
-
-    fn accuse_with(&self, kind: Kind, record: &Record, event: Option<Event>, notes: Vec<String>) {
-        let beginning = match record.state {
-            State::Freed => record.beginning,
-            // SAFETY: it is not freed, so its memory is there, and whoever broke the rule on this
-            // string is not writing to it just now.
-            State::Live | State::Pending => unsafe { guard::beginning(record) },
-        };
-        let text = Some(beginning.text(record.byte_len));
-        self.report(Violation::new(kind, record, text, event, notes));
-    }
-
-    /// Notes that the backend has given out the memory of the string in `record` once more.
-    pub(super) fn accuse_vanished(&self, record: &Record) {
-        let kind = Kind::WrongDeallocator;
-        self.report(Violation::new(kind, record, None, None, Vec::new()));
-    }
-
-    /// Notes that `event` was a call with a pointer that no ledger has.
-    pub(super) fn accuse_unknown(&self, string: NonNull<u16>, event: Event) {
-        let address = string.addr().get();
-        let inside = self.ledger.containing(address).and_then(|start| {
-            let shard = self.ledger.shard(start).lock();
-            let record = shard.records.get(&start)?;
-            let event = Some(event.clone());
-            let offset = address - start;
-            let notes = vec![format!(
-                "the pointer is {offset} bytes past the string's start"
-            )];
-            self.accuse_with(Kind::MovedPointer, record, event, notes);
-            Some(())
-        });
-        if inside.is_none() {
-            self.report(Violation::of_unknown(address, event));
-        }
-    }
-
-    fn report(&self, violation: Violation) {
-        let mut violations = self.violations.lock();
-        match violations
-            .iter_mut()
-            .find(|known| known.repeats(&violation))
-        {
-            Some(known) => known.count += 1,
-            None => violations.push(violation),
-        }
-    }
-
-    /// Looks for damage to a string's surroundings, or to a freed string, and notes it.
-    ///
-    /// # Safety
-    ///
-    /// As [`guard::inspect`].
-    pub(super) unsafe fn inspect(&self, record: &Record) {
-        // SAFETY: as the caller promises.
-        let Some(damage) = (unsafe { guard::inspect(record) }) else {
-            return;
-        };
-        let (kind, note) = match damage {
-            Damage::Prefix(found) => (
-                Kind::Underrun,
-                format!(
-                    "the prefix says {found} bytes now, and said {}",
-                    record.byte_len
-                ),
-            ),
-            Damage::Behind(dump) => (Kind::Overrun, dump),
-            Damage::Freed(dump) => (Kind::UseAfterFree, dump),
-        };
-        self.accuse_with(kind, record, None, vec![note]);
-    }
-
-    /// What a string in quarantine counts for: its memory, and what is known of it.
-    fn weight(record: &Record) -> usize {
-        record.byte_len as usize + BESIDE_DATA + size_of::<Record>()
-    }
-
-    /// The string in `record` has been freed: its memory is poisoned, and is in quarantine.
-    ///
-    /// # Safety
-    ///
-    /// The string is live or pending, and its owner uses it no more.
-    pub(super) unsafe fn bury(&self, record: &mut Record) {
-        // SAFETY: the string is not yet freed, and nobody writes to it any more.
-        unsafe { self.inspect(record) };
-        // SAFETY: as above.
-        record.beginning = unsafe { guard::beginning(record) };
-        record.state = State::Freed;
-        // SAFETY: as above.
-        unsafe { guard::poison(record) };
-        self.freed.fetch_add(1, Ordering::Relaxed);
-        let weight = Self::weight(record);
-        self.quarantined.fetch_add(weight, Ordering::Relaxed);
-    }
-
-    /// Gives memory from quarantine back until the rest is within its limit, the oldest first of
-    /// the part of the ledger that `address` is in.
-    pub(super) fn settle(&self, address: usize) {
-        while self.quarantined.load(Ordering::Relaxed) > self.settings.quarantine {
-            match self.ledger.take_oldest(address) {
-                Some(record) => self.release(&record),
-                None => return,
-            }
-        }
-    }
-
-    /// Gives a freed string, which is in the ledger no more, back to its backend.
-    fn release(&self, record: &Record) {
-        let weight = Self::weight(record);
-        self.quarantined.fetch_sub(weight, Ordering::Relaxed);
-        // SAFETY: the memory is still there, and nobody may use it.
-        unsafe { self.inspect(record) };
-        // SAFETY: its owner freed it, and the quarantine was all that kept it.
-        unsafe { record.backend.free(record.string) };
-    }
-
-    /// Ends the session.
-    fn finish(self: &Arc<Self>) -> Report {
-        self.is_open.store(false, Ordering::Relaxed);
-        let records = self.ledger.drain();
-        let survivors = records.iter().filter(|record| record.state == State::Live);
-        current::unregister(self, survivors.map(|record| record.string.addr().get()));
-        for record in &records {
-            self.close(record);
-        }
-        Report {
-            violations: mem::take(&mut self.violations.lock()),
-            stats: Stats {
-                allocated: self.allocated.load(Ordering::Relaxed),
-                freed: self.freed.load(Ordering::Relaxed),
-            },
-        }
-    }
-
-    /// Says what there is to say of a string in the end, and lets go of it.
-    fn close(&self, record: &Record) {
-        if record.state == State::Freed {
-            return self.release(record);
-        }
-        // SAFETY: a live string's memory is there, and nobody has business behind its data.
-        unsafe { self.inspect(record) };
-        if record.pins > 0 {
-            self.accuse(Kind::UnbalancedPin, record, None);
-        }
-        if record.state == State::Live {
-            self.accuse(Kind::Leak, record, None);
-        } else {
-            // SAFETY: its owner freed it; the backend has the pins and sees to the rest.
-            unsafe { record.backend.free(record.string) };
-        }
-    }
-}
-
-/// For what a thread frees while the session is ending.
-impl Drop for Shared {
-    fn drop(&mut self) {
-        let records = self.ledger.drain();
-        let freed = records.iter().filter(|record| record.state == State::Freed);
-        freed.for_each(|record| self.release(record));
+    /// Ends the session from wherever, as [`Session::finish`] does. Of a session that is over the
+    /// report is empty.
+    pub fn finish(&self) -> Report {
+        self.shared.finish()
     }
 }

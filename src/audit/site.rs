@@ -1,11 +1,13 @@
-//! Where in a program something happens: line, thread, and the backtrace where one is asked for.
+//! Where in a program something happens: line, thread, call, and the backtrace where one is asked
+//! for.
 
 use crate::lock::Lock;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::cell::Cell;
+use core::cell::{Cell, RefCell};
+use core::marker::PhantomData;
 use core::panic::Location;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::thread;
@@ -15,6 +17,8 @@ use std::thread;
 pub(super) struct Site {
     pub(super) location: &'static Location<'static>,
     pub(super) thread: ThreadTag,
+    /// The innermost [`Call`](super::Call) that runs.
+    pub(super) call: Option<Arc<Frame>>,
     pub(super) backtrace: Option<Arc<Backtrace>>,
 }
 
@@ -26,8 +30,45 @@ impl Site {
         Self {
             location,
             thread: ThreadTag::current(),
+            call: Frame::innermost(),
             backtrace: captured.then(|| Arc::new(backtrace)),
         }
+    }
+}
+
+/// A call that runs.
+#[derive(Debug)]
+pub(super) struct Frame {
+    pub(super) name: String,
+    /// The strings that it was given, by address.
+    pub(super) arguments: Vec<usize>,
+}
+
+std::thread_local! {
+    static RUNNING: RefCell<Vec<Arc<Frame>>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Frame {
+    /// This thread's innermost call.
+    pub(super) fn innermost() -> Option<Arc<Self>> {
+        let innermost = |running: &RefCell<Vec<Arc<Self>>>| running.borrow().last().cloned();
+        // A thread that is ending may have no thread-locals any more.
+        RUNNING.try_with(innermost).ok().flatten()
+    }
+
+    /// Has this thread run the call until the result is dropped.
+    pub(super) fn enter(self: Arc<Self>) -> Running {
+        RUNNING.with_borrow_mut(|running| running.push(self));
+        Running(PhantomData)
+    }
+}
+
+/// A call's time on this thread's stack.
+pub(super) struct Running(PhantomData<*const ()>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        RUNNING.with_borrow_mut(Vec::pop);
     }
 }
 

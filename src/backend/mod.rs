@@ -49,7 +49,7 @@ pub(crate) const NATIVE: Native = Portable::new(Blocks);
 /// No method may unwind.
 pub unsafe trait Backend {
     /// A new string of `bytes` bytes, copied from `source`. Where `source` is null the contents
-    /// are zero. `None` where the string is too long or there is no memory.
+    /// are zero, or under audit 0xDC, but never uninitialised memory. `None` where the string is too long or there is no memory.
     ///
     /// # Safety
     ///
@@ -111,6 +111,30 @@ pub unsafe trait Backend {
     /// `string` is a string of this backend, or is pinned. Where it was freed and this is the
     /// last pin, nobody uses it afterwards.
     unsafe fn release(&self, string: NonNull<u16>);
+
+    /// Takes note of what only the function above knows: for an audit, which overrides this.
+    #[doc(hidden)]
+    #[inline]
+    #[track_caller]
+    fn observe(&self, _fact: Fact) {}
+}
+
+/// What a function of OLEAUT32 is about to do, where only it knows and an audit may object.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Fact {
+    /// A string is to be copied from a NUL-terminated source, of which `bytes` bytes count.
+    CopyToNul { source: *const u16, bytes: u32 },
+    /// A string is to be replaced by what is at a NUL-terminated source.
+    ReplaceFrom {
+        string: *const u16,
+        source: *const u16,
+    },
+    /// A string is to be reallocated, and there is no place for it.
+    NoSlot,
+    /// A result is to be stored over `before`, which is not freed.
+    Overwrite { before: *const u16 },
 }
 
 // SAFETY: every method is that of the backend behind the reference.
@@ -148,5 +172,10 @@ unsafe impl<B: Backend> Backend for &B {
     unsafe fn release(&self, string: NonNull<u16>) {
         // SAFETY: the same promises.
         unsafe { (**self).release(string) }
+    }
+
+    #[track_caller]
+    fn observe(&self, fact: Fact) {
+        (**self).observe(fact);
     }
 }

@@ -1,7 +1,7 @@
 //! What OLEAUT32's functions make of NULL, of lengths and of failure, over any backend.
 
 use super::{BOOL, BSTR, FALSE, HRESULT, PCSTR, PCWSTR, S_OK, TRUE};
-use crate::backend::Backend;
+use crate::backend::{Backend, Fact};
 use crate::layout::{units_to_bytes, whole_units};
 use core::ptr::{NonNull, null};
 
@@ -79,6 +79,7 @@ impl<B: Backend> OleAut<B> {
         let Some(bytes) = (unsafe { bytes_before_nul(psz) }) else {
             return null();
         };
+        self.backend.observe(Fact::CopyToNul { source: psz, bytes });
         // SAFETY: that many bytes lie before the NUL.
         raw(unsafe { self.backend.allocate(psz.cast(), bytes) })
     }
@@ -111,6 +112,12 @@ impl<B: Backend> OleAut<B> {
             // SAFETY: as the caller promises.
             return unsafe { self.clear(pbstr) };
         }
+        if !pbstr.is_null() {
+            // SAFETY: it is not NULL, so it can be read.
+            let string = unsafe { *pbstr };
+            let source = psz;
+            self.backend.observe(Fact::ReplaceFrom { string, source });
+        }
         // SAFETY: `psz` is not NULL, so it ends with a NUL.
         match unsafe { bytes_before_nul(psz) } {
             // SAFETY: `pbstr` as the caller promises; the bytes lie before the NUL.
@@ -137,6 +144,7 @@ impl<B: Backend> OleAut<B> {
     #[track_caller]
     unsafe fn replace(&self, pbstr: *mut BSTR, psz: PCWSTR, bytes: u32) -> BOOL {
         if pbstr.is_null() {
+            self.backend.observe(Fact::NoSlot);
             return FALSE;
         }
         // SAFETY: it is not NULL, so it can be read.
@@ -162,6 +170,7 @@ impl<B: Backend> OleAut<B> {
     #[track_caller]
     unsafe fn clear(&self, pbstr: *mut BSTR) -> BOOL {
         if pbstr.is_null() {
+            self.backend.observe(Fact::NoSlot);
             return FALSE;
         }
         // SAFETY: it is not NULL, so it can be read and written.

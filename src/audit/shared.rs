@@ -1,0 +1,281 @@
+//! A session's state, as its threads share it: what is known, and what was found.
+
+use super::current;
+use super::guard::{self, Damage};
+use super::kind::Kind;
+use super::ledger::{Ledger, Record, State};
+use super::report::{Report, Stats};
+use super::session::Builder;
+use super::site::Site;
+use super::violation::{Event, Violation};
+use crate::lock::Lock;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
+use core::mem;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+/// About what a block has beside its data: header, terminator, fence, rounding, and the heap's own.
+const BESIDE_DATA: usize = 64;
+
+/// A session, as its threads share it.
+pub(super) struct Shared {
+    settings: Builder,
+    is_open: AtomicBool,
+    pub(super) ledger: Ledger,
+    /// How many strings the session has allocated.
+    allocated: AtomicU64,
+    freed: AtomicU64,
+    /// The bytes in quarantine.
+    quarantined: AtomicUsize,
+    violations: Lock<Vec<Violation>>,
+    /// How many allocations were asked for, where some are to fail.
+    asked: AtomicU64,
+    /// The last allocation that was made to fail.
+    fault: Lock<Option<Site>>,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    pub(super) fn new(settings: Builder) -> Self {
+        Self {
+            settings,
+            is_open: AtomicBool::new(true),
+            ledger: Ledger::new(),
+            allocated: AtomicU64::new(0),
+            freed: AtomicU64::new(0),
+            quarantined: AtomicUsize::new(0),
+            violations: Lock::new(Vec::new()),
+            asked: AtomicU64::new(0),
+            fault: Lock::new(None),
+        }
+    }
+
+    pub(super) fn is_process_wide(&self) -> bool {
+        self.settings.process_wide
+    }
+
+    /// Whether an allocation of `bytes` bytes is to fail.
+    pub(super) fn is_to_fail(&self, bytes: u32, site: &Site) -> bool {
+        let Builder {
+            fail_nth,
+            fail_over,
+            ..
+        } = self.settings;
+        let asked = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
+        let fails = fail_nth == Some(asked) || fail_over.is_some_and(|most| bytes > most);
+        if fails {
+            *self.fault.lock() = Some(site.clone());
+        }
+        fails
+    }
+
+    /// The last allocation that was made to fail.
+    pub(super) fn fault(&self) -> Option<Site> {
+        self.fault.lock().clone()
+    }
+
+    /// How many strings the session has allocated so far.
+    pub(super) fn clock(&self) -> u64 {
+        self.allocated.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.is_open.load(Ordering::Relaxed)
+    }
+
+    /// The next string's serial number.
+    pub(super) fn next_serial(&self) -> u64 {
+        self.allocated.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Notes that `kind` was broken on a string of the ledger, whose memory is still there; by
+    /// `event` where that was one call.
+    pub(super) fn accuse(&self, kind: Kind, record: &Record, event: Option<Event>) {
+        self.accuse_with(kind, record, event, Vec::new());
+    }
+
+    /// As [`accuse`](Self::accuse), with more to say.
+    pub(super) fn accuse_with(
+        &self,
+        kind: Kind,
+        record: &Record,
+        event: Option<Event>,
+        notes: Vec<String>,
+    ) {
+        let beginning = match record.state {
+            State::Freed => record.beginning,
+            // SAFETY: it is not freed, so its memory is there, and whoever broke the rule on this
+            // string is not writing to it just now.
+            State::Live | State::Pending => unsafe { guard::beginning(record) },
+        };
+        let text = Some(beginning.text(record.byte_len));
+        self.report(Violation::new(kind, record, text, event, notes));
+    }
+
+    /// Notes that the backend has given out the memory of the string in `record` once more.
+    pub(super) fn accuse_vanished(&self, record: &Record) {
+        let kind = Kind::WrongDeallocator;
+        self.report(Violation::new(kind, record, None, None, Vec::new()));
+    }
+
+    /// Notes that `kind` was broken by `event` on something that is no string of the ledger.
+    pub(super) fn accuse_other(&self, kind: Kind, address: usize, event: Event) {
+        self.report(Violation::of_unknown(kind, address, event));
+    }
+
+    /// Notes that `event` was a call with a pointer that no ledger has.
+    pub(super) fn accuse_unknown(&self, string: NonNull<u16>, event: Event) {
+        let address = string.addr().get();
+        let inside = self.ledger.containing(address).and_then(|start| {
+            let shard = self.ledger.shard(start).lock();
+            let record = shard.records.get(&start)?;
+            let event = Some(event.clone());
+            let offset = address - start;
+            let notes = vec![format!(
+                "the pointer is {offset} bytes past the string's start"
+            )];
+            self.accuse_with(Kind::MovedPointer, record, event, notes);
+            Some(())
+        });
+        if inside.is_none() {
+            self.accuse_other(Kind::NotABstr, address, event);
+        }
+    }
+
+    /// Notes a violation, or counts it where it is a known one made again.
+    pub(super) fn report(&self, violation: Violation) {
+        let mut violations = self.violations.lock();
+        match violations
+            .iter_mut()
+            .find(|known| known.repeats(&violation))
+        {
+            Some(known) => known.count += 1,
+            None => violations.push(violation),
+        }
+    }
+
+    /// Looks for damage to a string's surroundings, or to a freed string, and notes it.
+    ///
+    /// # Safety
+    ///
+    /// As [`guard::inspect`].
+    pub(super) unsafe fn inspect(&self, record: &Record) {
+        // SAFETY: as the caller promises.
+        let Some(damage) = (unsafe { guard::inspect(record) }) else {
+            return;
+        };
+        let (kind, note) = match damage {
+            Damage::Prefix(found) => (
+                Kind::Underrun,
+                format!(
+                    "the prefix says {found} bytes now, and said {}",
+                    record.byte_len
+                ),
+            ),
+            Damage::Behind(dump) => (Kind::Overrun, dump),
+            Damage::Freed(dump) => (Kind::UseAfterFree, dump),
+        };
+        self.accuse_with(kind, record, None, vec![note]);
+    }
+
+    /// What a string in quarantine counts for: its memory, and what is known of it.
+    fn weight(record: &Record) -> usize {
+        record.byte_len as usize + BESIDE_DATA + size_of::<Record>()
+    }
+
+    /// The string in `record` has been freed: its memory is poisoned, and is in quarantine.
+    ///
+    /// # Safety
+    ///
+    /// The string is live or pending, and its owner uses it no more.
+    pub(super) unsafe fn bury(&self, record: &mut Record) {
+        // SAFETY: the string is not yet freed, and nobody writes to it any more.
+        unsafe { self.inspect(record) };
+        // SAFETY: as above.
+        record.beginning = unsafe { guard::beginning(record) };
+        record.state = State::Freed;
+        // SAFETY: as above.
+        unsafe { guard::poison(record) };
+        self.freed.fetch_add(1, Ordering::Relaxed);
+        let weight = Self::weight(record);
+        self.quarantined.fetch_add(weight, Ordering::Relaxed);
+    }
+
+    /// Gives memory from quarantine back until the rest is within its limit, the oldest first of
+    /// the part of the ledger that `address` is in.
+    pub(super) fn settle(&self, address: usize) {
+        while self.quarantined.load(Ordering::Relaxed) > self.settings.quarantine {
+            match self.ledger.take_oldest(address) {
+                Some(record) => self.release(&record),
+                None => return,
+            }
+        }
+    }
+
+    /// Gives a freed string, which is in the ledger no more, back to its backend.
+    fn release(&self, record: &Record) {
+        let weight = Self::weight(record);
+        self.quarantined.fetch_sub(weight, Ordering::Relaxed);
+        // SAFETY: the memory is still there, and nobody may use it.
+        unsafe { self.inspect(record) };
+        // SAFETY: its owner freed it, and the quarantine was all that kept it.
+        unsafe { record.backend.free(record.string) };
+    }
+
+    /// Ends the session, once.
+    pub(super) fn finish(self: &Arc<Self>) -> Report {
+        if !self.is_open.swap(false, Ordering::Relaxed) {
+            return Report::default();
+        }
+        let records = self.ledger.drain();
+        let survivors = records.iter().filter(|record| record.state == State::Live);
+        current::unregister(self, survivors.map(|record| record.string.addr().get()));
+        for record in &records {
+            self.close(record);
+        }
+        Report {
+            violations: mem::take(&mut self.violations.lock()),
+            stats: Stats {
+                allocated: self.allocated.load(Ordering::Relaxed),
+                freed: self.freed.load(Ordering::Relaxed),
+            },
+        }
+    }
+
+    /// Says what there is to say of a string in the end, and lets go of it.
+    fn close(&self, record: &Record) {
+        if record.state == State::Freed {
+            return self.release(record);
+        }
+        // SAFETY: a live string's memory is there, and nobody has business behind its data.
+        unsafe { self.inspect(record) };
+        if record.pins > 0 {
+            self.accuse(Kind::UnbalancedPin, record, None);
+        }
+        if record.state == State::Live {
+            self.accuse(Kind::Leak, record, None);
+        } else {
+            // SAFETY: its owner freed it; the backend has the pins and sees to the rest.
+            unsafe { record.backend.free(record.string) };
+        }
+    }
+}
+
+/// For what a thread frees while the session is ending.
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let records = self.ledger.drain();
+        let freed = records.iter().filter(|record| record.state == State::Freed);
+        freed.for_each(|record| self.release(record));
+    }
+}

@@ -1,0 +1,74 @@
+//! What several test files use: OLEAUT32's functions as a trait, an owned string over it, and a
+//! heap that notices everything.
+
+// Each test file is a program of its own and uses a part of this.
+#![allow(dead_code, unused_imports)]
+
+mod oleaut32;
+mod owned;
+mod strict;
+
+pub(crate) use oleaut32::{Oleaut32, Process};
+pub(crate) use owned::{Owned, expect, expect_stated};
+pub(crate) use strict::Strict;
+
+/// The bytes before the data.
+pub(crate) const HEADER: usize = size_of::<usize>();
+
+/// The longest string in bytes.
+pub(crate) const MAX_BYTES: u32 = if HEADER == 8 {
+    0xFFFF_FFE6
+} else {
+    0xFFFF_FFEA
+};
+
+/// The longest string in UTF-16 code units.
+pub(crate) const MAX_UNITS: u32 = if HEADER == 8 {
+    0x7FFF_FFF3
+} else {
+    0x7FFF_FFF5
+};
+
+/// Lengths in UTF-16 code units that no string has. Twice each of the last four is a small
+/// number, or none, in 32 bits.
+pub(crate) const HOSTILE_UNITS: [u32; 6] = [
+    MAX_UNITS + 1,
+    0x7FFF_FFFF,
+    0x8000_0000,
+    0x8000_0001,
+    0x8000_0018,
+    u32::MAX,
+];
+
+/// Lengths in bytes that no string has.
+pub(crate) const HOSTILE_BYTES: [u32; 3] = [MAX_BYTES + 1, u32::MAX - 1, u32::MAX];
+
+/// The documented size of the block that holds `bytes` bytes.
+pub(crate) const fn block_size(bytes: usize) -> usize {
+    (bytes + 2 + HEADER + 15) & !15
+}
+
+/// The text as UTF-16, without a NUL.
+pub(crate) fn wide(text: &str) -> Vec<u16> {
+    text.encode_utf16().collect()
+}
+
+/// The code units' bytes as they lie in memory.
+pub(crate) fn bytes_of(units: &[u16]) -> Vec<u8> {
+    units.iter().flat_map(|unit| unit.to_ne_bytes()).collect()
+}
+
+/// Whether this process keeps freed blocks back, and as the defaults say. Says why where not.
+pub(crate) fn has_default_cache() -> bool {
+    let reason = if cfg!(any(miri, fuzzing)) {
+        "there is no cache in this build"
+    } else if std::env::var_os("OANOCACHE").is_some() {
+        "OANOCACHE is set"
+    } else if std::env::var_os("OACACHEPARAMS").is_some() {
+        "OACACHEPARAMS is set"
+    } else {
+        return true;
+    };
+    println!("skipped: {reason}");
+    false
+}
