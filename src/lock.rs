@@ -1,12 +1,13 @@
-//! A lock for the slow paths: `std`'s mutex, or a spinning one where there is no `std`.
+//! The locks of the slow paths: `std`'s mutex where there is `std`, and a spinning one.
 //!
-//! What it guards stays consistent at every point where a holder could unwind, so a poisoned
+//! What they guard stays consistent at every point where a holder could unwind, so a poisoned
 //! mutex is entered all the same.
 
 #[cfg(feature = "std")]
 mod chosen {
     use std::sync::{MutexGuard, PoisonError};
 
+    /// `std`'s mutex.
     #[derive(Debug, Default)]
     pub(crate) struct Lock<T>(std::sync::Mutex<T>);
 
@@ -19,17 +20,38 @@ mod chosen {
             self.0.lock().unwrap_or_else(PoisonError::into_inner)
         }
     }
+
+    /// Lets another thread at the processor.
+    #[cfg(feature = "audit")]
+    pub(super) fn wait() {
+        std::thread::yield_now();
+    }
 }
 
 #[cfg(not(feature = "std"))]
 mod chosen {
+    pub(crate) use super::spin::Spin as Lock;
+
+    /// There is no other thread to be let at the processor that one knew of.
+    pub(super) fn wait() {
+        core::hint::spin_loop();
+    }
+}
+
+pub(crate) use chosen::Lock;
+#[cfg(feature = "audit")]
+pub(crate) use spin::Spin;
+
+#[cfg(any(feature = "audit", not(feature = "std")))]
+mod spin {
     use core::cell::UnsafeCell;
     use core::ops::{Deref, DerefMut};
     use core::sync::atomic::{AtomicBool, Ordering};
 
-    /// Spins until the holder is done. The holders in this crate hold it for a few instructions
-    /// and one small allocation.
-    pub(crate) struct Lock<T> {
+    /// A lock that is had and given back with one atomic exchange and one store: for what is held
+    /// for a few instructions, and where a mutex would cost more than what it guards.
+    #[derive(Default)]
+    pub(crate) struct Spin<T> {
         taken: AtomicBool,
         /// Invariant: touched only by whoever set `taken`.
         value: UnsafeCell<T>,
@@ -37,9 +59,10 @@ mod chosen {
 
     // SAFETY: `taken` lets one thread at a time at the value, which may itself change threads,
     // and a guard's reference may be shared with others.
-    unsafe impl<T: Send + Sync> Sync for Lock<T> {}
+    unsafe impl<T: Send + Sync> Sync for Spin<T> {}
 
-    impl<T> Lock<T> {
+    impl<T> Spin<T> {
+        #[cfg(not(feature = "std"))]
         pub(crate) const fn new(value: T) -> Self {
             Self {
                 taken: AtomicBool::new(false),
@@ -47,24 +70,34 @@ mod chosen {
             }
         }
 
+        #[inline]
         pub(crate) fn lock(&self) -> Guard<'_, T> {
-            while self
-                .taken
-                .compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed)
-                .is_err()
-            {
-                core::hint::spin_loop();
+            if self.taken.swap(true, Ordering::Acquire) {
+                self.contend();
             }
             Guard(self)
+        }
+
+        #[cold]
+        fn contend(&self) {
+            let mut spins = 0_u32;
+            while self.taken.load(Ordering::Relaxed) || self.taken.swap(true, Ordering::Acquire) {
+                spins += 1;
+                if spins.is_multiple_of(64) {
+                    super::chosen::wait();
+                }
+                core::hint::spin_loop();
+            }
         }
     }
 
     /// Holds the lock until it is dropped.
-    pub(crate) struct Guard<'a, T>(&'a Lock<T>);
+    pub(crate) struct Guard<'a, T>(&'a Spin<T>);
 
     impl<T> Deref for Guard<'_, T> {
         type Target = T;
 
+        #[inline]
         fn deref(&self) -> &T {
             // SAFETY: this guard is the only one, so nobody else has a reference.
             unsafe { &*self.0.value.get() }
@@ -72,6 +105,7 @@ mod chosen {
     }
 
     impl<T> DerefMut for Guard<'_, T> {
+        #[inline]
         fn deref_mut(&mut self) -> &mut T {
             // SAFETY: this guard is the only one and is itself borrowed mutably.
             unsafe { &mut *self.0.value.get() }
@@ -79,10 +113,9 @@ mod chosen {
     }
 
     impl<T> Drop for Guard<'_, T> {
+        #[inline]
         fn drop(&mut self) {
             self.0.taken.store(false, Ordering::Release);
         }
     }
 }
-
-pub(crate) use chosen::Lock;

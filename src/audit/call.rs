@@ -1,9 +1,9 @@
 //! A call with directions: what a callee may do with an \[in\], an \[out\] and an \[in, out\] string.
 
-use super::current::{self, Watcher};
+use super::current;
 use super::guard;
 use super::kind::Kind;
-use super::ledger::{Record, State};
+use super::record::{Order, Record, State};
 use super::shared::Shared;
 use super::site::{Frame, Site};
 use super::violation::{Action, Event, Violation};
@@ -125,10 +125,7 @@ impl Call {
 
     /// Runs `code`, which makes the call, and returns what it returned.
     pub fn run<R: Outcome>(self, code: impl FnOnce() -> R) -> R {
-        let Some(session) = current::with(|watcher| match watcher {
-            Watcher::Session(session) => Some(Arc::clone(session)),
-            Watcher::Nobody | Watcher::Others => None,
-        }) else {
+        let Some(session) = current::session() else {
             return code();
         };
         let started = Started::new(self, session);
@@ -149,7 +146,7 @@ fn sentinel() -> *const u16 {
 /// A string as it was when it was lent.
 struct Lent {
     string: NonNull<u16>,
-    serial: u64,
+    order: Order,
     generation: u32,
     contents: Vec<u8>,
     history: Vec<Event>,
@@ -161,7 +158,7 @@ impl Lent {
         if record.state == State::Live {
             // SAFETY: the string is alive, and the callee has returned.
             let contents = unsafe { guard::contents(record) };
-            let is_same = record.generation == self.generation && contents == self.contents;
+            let is_same = record.generation() == self.generation && contents == self.contents;
             return (!is_same).then_some(Kind::InputChanged);
         }
         match record.freed.as_ref().map(Event::action) {
@@ -176,7 +173,7 @@ struct Slot {
     slot: *mut *const u16,
     before: *const u16,
     /// Which string that was, where the session knows it and it was alive.
-    serial: Option<u64>,
+    order: Option<Order>,
 }
 
 /// A call between its start and its end.
@@ -184,8 +181,8 @@ struct Started {
     session: Arc<Shared>,
     frame: Arc<Frame>,
     site: Site,
-    /// How many strings the session had when the call began.
-    clock: u64,
+    /// Which of the session's calls it is. Strings of an earlier epoch are older than the call.
+    epoch: u64,
     lent: Vec<Lent>,
     outputs: Vec<Slot>,
     inouts: Vec<Slot>,
@@ -209,13 +206,11 @@ impl Started {
             name: call.name,
             arguments: arguments.map(<*const u16>::addr).collect(),
         });
-        let mut site = Site::at(call.location);
-        site.call = Some(Arc::clone(&frame));
         let mut started = Self {
-            clock: session.clock(),
+            epoch: session.next_epoch(),
             session,
+            site: Site::of_call(call.location, &frame),
             frame,
-            site,
             lent: Vec::new(),
             outputs: Vec::new(),
             inouts: Vec::new(),
@@ -226,24 +221,24 @@ impl Started {
         }
         for (slot, before) in inouts {
             let lent = NonNull::new(before.cast_mut()).and_then(|string| started.lend(string));
-            let serial = lent.map(|lent| lent.serial);
+            let order = lent.map(|lent| lent.order);
             let slot = Slot {
                 slot,
                 before,
-                serial,
+                order,
             };
             started.inouts.push(slot);
         }
         for (slot, before) in outputs {
-            let serial = started.look(before, |record| {
-                (record.state == State::Live).then_some(record.serial)
+            let order = started.look(before, |record| {
+                (record.state == State::Live).then_some(record.order())
             });
             // SAFETY: it is not NULL, so it may be written, as the caller of `out` promised.
             unsafe { slot.write(sentinel()) };
             let slot = Slot {
                 slot,
                 before,
-                serial: serial.flatten(),
+                order: order.flatten(),
             };
             started.outputs.push(slot);
         }
@@ -258,7 +253,7 @@ impl Started {
     fn look<R>(&self, string: *const u16, look: impl FnOnce(&mut Record) -> R) -> Option<R> {
         let address = string.addr();
         let mut shard = self.session.ledger.shard(address).lock();
-        shard.records.get_mut(&address).map(look)
+        shard.get_mut(address).map(look)
     }
 
     /// Notes that `string` is lent, and how it is now, where the session knows it.
@@ -274,8 +269,8 @@ impl Started {
             record.note(event);
             Some(Lent {
                 string,
-                serial: record.serial,
-                generation: record.generation,
+                order: record.order(),
+                generation: record.generation(),
                 // SAFETY: the string is alive, and nobody writes to it while it is lent.
                 contents: unsafe { guard::contents(record) }.to_vec(),
                 history: record.history(),
@@ -300,7 +295,7 @@ impl Started {
         for Slot {
             slot,
             before,
-            serial,
+            order,
         } in core::mem::take(&mut self.outputs)
         {
             // SAFETY: it is not NULL, so it may be read, as the caller of `out` promised.
@@ -315,7 +310,7 @@ impl Started {
                 }
                 continue;
             }
-            self.judge_overwritten(before, serial, Kind::OutputOverwritten);
+            self.judge_overwritten(before, order, Kind::OutputOverwritten);
             if is_success {
                 self.judge_answer(after, &mut answers);
             } else if !after.is_null() {
@@ -325,15 +320,15 @@ impl Started {
         for Slot {
             slot,
             before,
-            serial,
+            order,
         } in core::mem::take(&mut self.inouts)
         {
             // SAFETY: it is not NULL, so it may be read, as the caller of `inout` promised.
             let after = unsafe { slot.read() };
             if after == before {
-                self.judge_kept(before, serial);
+                self.judge_kept(before, order);
             } else {
-                self.judge_overwritten(before, serial, Kind::InOutNotFreed);
+                self.judge_overwritten(before, order, Kind::InOutNotFreed);
                 self.judge_answer(after, &mut answers);
             }
         }
@@ -342,7 +337,7 @@ impl Started {
     /// Whether an \[in\] string is what it was.
     fn judge_input(&self, lent: Lent) {
         let known = self.look(lent.string.as_ptr(), |record| {
-            let is_same = record.serial == lent.serial;
+            let is_same = record.order() == lent.order;
             if let (true, Some(kind)) = (is_same, lent.broken(record)) {
                 self.session.accuse(kind, record, None);
             }
@@ -361,21 +356,21 @@ impl Started {
 
     /// Whether the string that a slot held before the call is still alive, though the slot holds
     /// another.
-    fn judge_overwritten(&self, before: *const u16, serial: Option<u64>, kind: Kind) {
-        let Some(serial) = serial else { return };
+    fn judge_overwritten(&self, before: *const u16, order: Option<Order>, kind: Kind) {
+        let Some(order) = order else { return };
         let event = self.event(Action::Called);
         self.look(before, |record| {
-            if record.serial == serial && record.state == State::Live {
+            if record.order() == order && record.state == State::Live {
                 self.session.accuse(kind, record, Some(event));
             }
         });
     }
 
     /// Whether the string that an \[in, out\] slot held before the call, and holds still, is alive.
-    fn judge_kept(&self, before: *const u16, serial: Option<u64>) {
-        let Some(serial) = serial else { return };
+    fn judge_kept(&self, before: *const u16, order: Option<Order>) {
+        let Some(order) = order else { return };
         let known = self.look(before, |record| {
-            if record.serial == serial && record.state != State::Live {
+            if record.order() == order && record.state != State::Live {
                 self.session.accuse(Kind::InOutNotReplaced, record, None);
             }
         });
@@ -393,8 +388,8 @@ impl Started {
         let is_repeated = answers.contains(&answer);
         answers.push(answer);
         let known = self.look(answer, |record| {
-            let is_older = record.serial < self.clock;
-            let is_another_callers = record.handed_over.is_some_and(|when| when <= self.clock);
+            let is_older = record.epoch < self.epoch;
+            let is_another_callers = record.handed_over().is_some_and(|when| when < self.epoch);
             let kind = match record.state {
                 State::Freed | State::Pending => Some(record.after_free(Kind::UseAfterFree)),
                 State::Live if is_repeated || (is_older && is_another_callers) => {
@@ -407,7 +402,7 @@ impl Started {
                 Some(kind) => self.session.accuse(kind, record, Some(event.clone())),
                 None => self.expect_written(record, &event),
             }
-            record.handed_over = Some(self.session.clock());
+            record.rare().handed_over = Some(self.session.epoch());
             record.note(event.clone());
         });
         if known.is_none() && !current::is_known(answer.addr()) {

@@ -1,12 +1,14 @@
 //! Who is watching: the sessions that this thread entered, and all others.
 
 use super::shared::Shared;
+use super::thread::THREAD;
 use crate::lock::Lock;
 use crate::watch;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::cell::{Cell, RefCell};
+use core::cell::RefCell;
 use core::marker::PhantomData;
+use core::ptr::null;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use rustc_hash::{FxBuildHasher, FxHashSet};
 use std::collections::HashSet;
@@ -42,40 +44,52 @@ pub(super) enum Watcher<'a> {
     /// There are sessions, but this thread is in none.
     Others,
     /// This one.
-    Session(&'a Arc<Shared>),
+    Session(&'a Shared),
 }
 
 /// Calls `f` with who watches this thread.
+#[inline]
 pub(super) fn with<R>(f: impl FnOnce(Watcher<'_>) -> R) -> R {
     if SESSIONS.load(Ordering::Relaxed) == 0 {
         return f(Watcher::Nobody);
     }
-    let f = Cell::new(Some(f));
-    let call = |watcher: Watcher<'_>| f.take().map(|f| f(watcher));
-    let entered = ENTERED.try_with(|entered| {
-        let entered = entered.borrow();
-        let innermost = entered.iter().rfind(|session| session.is_open())?;
-        call(Watcher::Session(innermost))
-    });
-    // A thread that is ending may have no thread-locals any more.
-    let result = entered.ok().flatten().or_else(|| match process_wide() {
-        Some(session) => call(Watcher::Session(&session)),
-        None => call(Watcher::Others),
-    });
-    result.expect("called once on either path")
+    let innermost = THREAD.with(|thread| thread.session.get());
+    // SAFETY: the pointer is null, or to a session that whoever put it there keeps alive.
+    match unsafe { innermost.as_ref() } {
+        Some(session) if session.is_open() => f(Watcher::Session(session)),
+        _ => with_rest(f),
+    }
 }
 
-/// The session that watches all threads which have entered none.
-fn process_wide() -> Option<Arc<Shared>> {
-    let registry = REGISTRY.lock();
-    let mut sessions = registry.sessions.iter();
-    sessions.rfind(|session| session.is_process_wide()).cloned()
+/// As [`with`], for threads whose innermost session is none, or over.
+#[cold]
+fn with_rest<R>(f: impl FnOnce(Watcher<'_>) -> R) -> R {
+    match session() {
+        Some(session) => f(Watcher::Session(&session)),
+        None => f(Watcher::Others),
+    }
+}
+
+/// The session that watches this thread: the innermost that it entered and that is not over, or the
+/// one that watches all threads which have entered none.
+pub(super) fn session() -> Option<Arc<Shared>> {
+    let innermost = |entered: &RefCell<Vec<Arc<Shared>>>| {
+        let entered = entered.borrow();
+        entered.iter().rfind(|session| session.is_open()).cloned()
+    };
+    // A thread that is ending may have no thread-locals any more.
+    let entered = ENTERED.try_with(innermost).ok().flatten();
+    entered.or_else(|| {
+        let registry = REGISTRY.lock();
+        let mut sessions = registry.sessions.iter();
+        sessions.rfind(|session| session.is_process_wide()).cloned()
+    })
 }
 
 /// All sessions, the innermost of this thread first, as seen from `watcher`.
 pub(super) fn find_map<R>(
     watcher: Watcher<'_>,
-    mut f: impl FnMut(&Arc<Shared>) -> Option<R>,
+    mut f: impl FnMut(&Shared) -> Option<R>,
 ) -> Option<R> {
     if let Watcher::Session(session) = watcher
         && let Some(found) = f(session)
@@ -83,7 +97,7 @@ pub(super) fn find_map<R>(
         return Some(found);
     }
     let others = REGISTRY.lock().sessions.clone();
-    others.iter().find_map(f)
+    others.iter().find_map(|session| f(session))
 }
 
 /// Adds a session to those of the process.
@@ -143,6 +157,7 @@ pub struct Entered {
 impl Entered {
     pub(super) fn new(session: &Arc<Shared>) -> Self {
         ENTERED.with_borrow_mut(|entered| entered.push(Arc::clone(session)));
+        THREAD.with(|thread| thread.session.set(Arc::as_ptr(session)));
         Self {
             session: Arc::clone(session),
             not_send: PhantomData,
@@ -153,12 +168,15 @@ impl Entered {
 impl Drop for Entered {
     fn drop(&mut self) {
         // A thread that is ending may have no thread-locals any more, and then nothing to leave.
-        let _ = ENTERED.try_with(|entered| {
+        let innermost = ENTERED.try_with(|entered| {
             let mut entered = entered.borrow_mut();
-            let position = entered
-                .iter()
-                .rposition(|session| Arc::ptr_eq(session, &self.session));
-            position.map(|position| entered.remove(position))
+            let mine = |session: &Arc<Shared>| Arc::ptr_eq(session, &self.session);
+            if let Some(position) = entered.iter().rposition(mine) {
+                entered.remove(position);
+            }
+            entered.last().map_or(null(), Arc::as_ptr)
         });
+        // What is innermost now, another `Entered` keeps alive, and the list of its thread.
+        THREAD.with(|thread| thread.session.set(innermost.unwrap_or(null())));
     }
 }

@@ -10,7 +10,7 @@
 //! asked for, so this works over any backend. 0xFD and 0xDD are what Windows developers know from their
 //! debugger. Read as UTF-16, 0xDCDC and 0xDDDD are lone surrogates, which no text has.
 
-use super::ledger::{Record, State};
+use super::record::{Record, State};
 use super::text::Beginning;
 use crate::backend::frame;
 use crate::layout::{BlockLayout, UNIT, terminator};
@@ -32,21 +32,16 @@ const DEAD: u8 = 0xDD;
 /// What a string's bytes are that was allocated without contents.
 const UNWRITTEN: u8 = 0xDC;
 
-/// Offset of the end of data and terminator.
-pub(super) const fn end(bytes: u32) -> usize {
-    terminator(bytes) + UNIT as usize
-}
-
 /// The bytes to ask the backend for, so that a string of `bytes` bytes and its fence have room;
 /// `None` where that is more than a string can have, which then goes without.
 pub(super) fn with_fence(bytes: u32) -> Option<u32> {
-    let total = u32::try_from(end(bytes) + FENCE_LEN).ok()?;
+    let total = u32::try_from(terminator(bytes) + UNIT as usize + FENCE_LEN).ok()?;
     (total <= BlockLayout::NATIVE.max_bytes()).then_some(total)
 }
 
 /// The end of a string's memory that is ours to check, by offset from its data.
 fn extent(record: &Record) -> usize {
-    end(record.byte_len) + if record.fenced { FENCE_LEN } else { 0 }
+    record.end() + if record.fenced { FENCE_LEN } else { 0 }
 }
 
 /// Part of a string's memory, by offsets from its data.
@@ -86,7 +81,7 @@ pub(super) unsafe fn put_up(record: &Record) {
     // SAFETY: the string reaches to the terminator's end at least.
     unsafe { frame::terminate(record.string, record.byte_len) };
     // SAFETY: the fence was asked for with the string; where there is none, neither is a range.
-    unsafe { fill(record, end(record.byte_len)..extent(record), FENCE) };
+    unsafe { fill(record, record.end()..extent(record), FENCE) };
 }
 
 /// The string's data.
@@ -118,7 +113,7 @@ pub(super) unsafe fn mark_unwritten(record: &Record) {
 pub(super) unsafe fn is_unwritten(record: &Record) -> bool {
     // SAFETY: as the caller promises.
     let contents = unsafe { contents(record) };
-    record.unwritten && !contents.is_empty() && contents.iter().all(|&byte| byte == UNWRITTEN)
+    record.unwritten && !contents.is_empty() && is_all(contents, UNWRITTEN)
 }
 
 /// How the string in `record` begins.
@@ -138,7 +133,7 @@ pub(super) unsafe fn beginning(record: &Record) -> Beginning {
 /// The string's memory has not gone back to the backend, and nobody may use it.
 pub(super) unsafe fn poison(record: &Record) {
     // SAFETY: data and terminator are part of the string.
-    unsafe { fill(record, 0..end(record.byte_len), DEAD) };
+    unsafe { fill(record, 0..record.end(), DEAD) };
 }
 
 /// What a stray write did to a string.
@@ -167,10 +162,8 @@ pub(super) unsafe fn inspect(record: &Record) -> Option<Damage> {
     };
     // SAFETY: within the string, and as the caller promises.
     let memory = unsafe { memory(record, start..extent(record)) };
-    let (inner, fence) = memory.split_at(end(record.byte_len) - start);
-    let is_intact =
-        inner.iter().all(|&byte| byte == expected) && fence.iter().all(|&byte| byte == FENCE);
-    if !is_intact {
+    let (inner, fence) = memory.split_at(record.end() - start);
+    if !is_all(inner, expected) || !is_all(fence, FENCE) {
         let is_changed = |&offset: &usize| match inner.get(offset) {
             Some(&byte) => byte != expected,
             None => memory[offset] != FENCE,
@@ -187,6 +180,16 @@ pub(super) unsafe fn inspect(record: &Record) -> Option<Damage> {
     // SAFETY: a string's prefix can be read.
     let prefix = unsafe { frame::prefix(record.string) };
     (prefix != record.byte_len).then_some(Damage::Prefix(prefix))
+}
+
+/// Whether all bytes are `expected`: without a branch for each, as there is nearly always none that
+/// is not.
+#[inline]
+fn is_all(bytes: &[u8], expected: u8) -> bool {
+    bytes
+        .iter()
+        .fold(0, |changes, byte| changes | (byte ^ expected))
+        == 0
 }
 
 /// Some bytes of `memory` in hexadecimal, those that were `changed` in brackets. `start` is the

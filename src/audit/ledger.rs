@@ -6,205 +6,168 @@
 //!
 //! It never looks behind an address.
 
-use super::audited::Inner;
-use super::kind::Kind;
-use super::site::{Frame, Site};
-use super::text::Beginning;
-use super::violation::{Action, Event};
-use crate::layout::{UNIT, terminator};
-use crate::lock::Lock;
+use super::record::Record;
+use crate::lock::Spin;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::array;
 use core::mem;
-use core::ptr::NonNull;
 use rustc_hash::FxHashMap;
-use std::collections::hash_map::Entry;
 
 /// More than the threads that a test has at work at a time.
 const SHARDS: usize = 16;
 
-/// Whether a string may still be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
-    Live,
-    /// Freed while pinned: its memory is there until the last release.
-    Pending,
-    /// Freed; its memory is in quarantine.
-    Freed,
-}
-
-/// What is known of one string.
-pub(super) struct Record {
-    pub(super) string: NonNull<u16>,
-    /// Which of the session's strings this is.
-    pub(super) serial: u64,
-    pub(super) byte_len: u32,
-    pub(super) pins: u32,
-    pub(super) state: State,
-    /// How often it was reallocated where it is.
-    pub(super) generation: u32,
-    /// Whether it was allocated without contents.
-    pub(super) unwritten: bool,
-    /// When a call handed it over to its caller: how many strings the session had by then.
-    pub(super) handed_over: Option<u64>,
-    /// Whether there are guard bytes behind it: always, but for strings near the limit.
-    pub(super) fenced: bool,
-    /// How it began when it was freed, since its memory says so no more.
-    pub(super) beginning: Beginning,
-    /// What allocated it, and therefore frees it.
-    pub(super) backend: Inner,
-    pub(super) allocated: Site,
-    /// The call that freed it, or moved it elsewhere.
-    pub(super) freed: Option<Event>,
-    /// What else happened to it. Mostly nothing, for which this allocates nothing.
-    between: Vec<Event>,
-}
-
-// SAFETY: strings may be used and freed on any thread, by the contract of `Backend`; all else in
-// it may change threads by itself.
-unsafe impl Send for Record {}
-
-impl Record {
-    pub(super) fn new(
-        string: NonNull<u16>,
-        serial: u64,
-        byte_len: u32,
-        backend: Inner,
-        allocated: Site,
-    ) -> Self {
-        Self {
-            string,
-            serial,
-            byte_len,
-            pins: 0,
-            state: State::Live,
-            generation: 0,
-            unwritten: false,
-            handed_over: None,
-            fenced: false,
-            beginning: Beginning::default(),
-            backend,
-            allocated,
-            freed: None,
-            between: Vec::new(),
-        }
-    }
-
-    /// Notes what happened to the string. Of very many events the first and the last are kept.
-    pub(super) fn note(&mut self, event: Event) {
-        const KEPT: usize = 16;
-        if self.between.len() == KEPT {
-            self.between.remove(KEPT / 2);
-        }
-        self.between.push(event);
-    }
-
-    /// Whether it was lent to a call.
-    pub(super) fn was_lent(&self) -> bool {
-        let mut events = self.between.iter();
-        events.any(|event| event.action() == Action::Lent)
-    }
-
-    /// What it means that the string, which is freed, was used or freed again: as a rule `kind`.
-    /// Where it is no argument of the call that runs, but was once lent, the callee kept it.
-    pub(super) fn after_free(&self, kind: Kind) -> Kind {
-        let address = self.string.addr().get();
-        match Frame::innermost() {
-            Some(call) if self.was_lent() && !call.arguments.contains(&address) => Kind::InputKept,
-            _ => kind,
-        }
-    }
-
-    /// Everything that happened to the string, in order.
-    pub(super) fn history(&self) -> Vec<Event> {
-        let allocated = Event::new(Action::Allocated, self.allocated.clone());
-        let between = self.between.iter().cloned();
-        core::iter::once(allocated)
-            .chain(between)
-            .chain(self.freed.clone())
-            .collect()
-    }
-}
-
 /// The part of the ledger for some of the addresses.
 #[derive(Default)]
 pub(super) struct Shard {
-    pub(super) records: FxHashMap<usize, Record>,
-    /// The addresses in quarantine, oldest first. One whose string is not freed, or not known,
-    /// is stale: its memory was released behind the ledger's back.
-    pub(super) quarantine: VecDeque<usize>,
+    /// Where in `records` the string at an address is.
+    places: FxHashMap<usize, Place>,
+    /// The records, and `None` at the places that are free.
+    records: Vec<Option<Record>>,
+    free: Vec<Place>,
+    /// The strings in quarantine, oldest first.
+    quarantine: VecDeque<Place>,
+    allocated: u64,
+    freed: u64,
 }
 
+/// A place in a shard's list of records.
+type Place = u32;
+
 impl Shard {
-    /// Takes the string out that has been in quarantine longest.
-    pub(super) fn take_oldest(&mut self) -> Option<Record> {
-        while let Some(address) = self.quarantine.pop_front() {
-            if let Entry::Occupied(entry) = self.records.entry(address)
-                && entry.get().state == State::Freed
-            {
-                return Some(entry.remove());
+    #[inline]
+    pub(super) fn get(&self, address: usize) -> Option<&Record> {
+        let place = *self.places.get(&address)?;
+        self.records[place as usize].as_ref()
+    }
+
+    #[inline]
+    pub(super) fn get_mut(&mut self, address: usize) -> Option<&mut Record> {
+        let place = *self.places.get(&address)?;
+        self.records[place as usize].as_mut()
+    }
+
+    /// Takes a string in. Answers what it knew at that address, which was released behind its back.
+    #[inline]
+    pub(super) fn insert(&mut self, record: Record) -> Option<Record> {
+        let address = record.string.addr().get();
+        self.allocated += 1;
+        let place = match self.free.pop() {
+            Some(place) => {
+                self.records[place as usize] = Some(record);
+                place
+            }
+            None => self.append(record),
+        };
+        let stale = self.places.insert(address, place)?;
+        // It may be in quarantine, where an empty place is passed over; so it is not reused.
+        self.records[stale as usize].take()
+    }
+
+    #[cold]
+    fn append(&mut self, record: Record) -> Place {
+        let place = Place::try_from(self.records.len()).expect("fewer strings than addresses");
+        self.records.push(Some(record));
+        place
+    }
+
+    /// Puts a string that has been freed into quarantine.
+    #[inline]
+    pub(super) fn quarantine(&mut self, address: usize) {
+        self.freed += 1;
+        self.quarantine.extend(self.places.get(&address));
+    }
+
+    /// Takes the string out that has been in quarantine longest, after `last` has looked at it.
+    #[inline]
+    pub(super) fn release_oldest<R>(&mut self, last: impl FnOnce(&Record) -> R) -> Option<R> {
+        loop {
+            let place = self.quarantine.pop_front()?;
+            if let Some(record) = &self.records[place as usize] {
+                self.places.remove(&record.string.addr().get());
+                let result = last(record);
+                self.records[place as usize] = None;
+                self.free.push(place);
+                return Some(result);
             }
         }
-        None
+    }
+
+    /// The address of the string that has `address` inside, past its start: in its data or its
+    /// terminator.
+    fn containing(&self, address: usize) -> Option<usize> {
+        let mut records = self.records.iter().flatten();
+        let found = records.find(|record| {
+            let start = record.string.addr().get();
+            start < address && address < start + record.end()
+        });
+        found.map(|record| record.string.addr().get())
     }
 }
 
 /// What is known of all strings.
 pub(super) struct Ledger {
-    shards: [Lock<Shard>; SHARDS],
+    shards: [Padded; SHARDS],
 }
+
+/// Alone on its cache lines, so that threads at different shards do not disturb each other.
+#[derive(Default)]
+#[repr(align(128))]
+struct Padded(Spin<Shard>);
 
 impl Ledger {
     pub(super) fn new() -> Self {
         Self {
-            shards: array::from_fn(|_| Lock::default()),
+            shards: array::from_fn(|_| Padded::default()),
         }
     }
 
     /// The part for one address.
-    pub(super) fn shard(&self, address: usize) -> &Lock<Shard> {
-        // Blocks are 16 bytes apart at least, and neighbours belong to one thread as a rule;
-        // the multiplication spreads them all the same.
-        let spread = (address >> 4).wrapping_mul(0x9E37_79B9);
-        &self.shards[(spread >> 16) % SHARDS]
+    #[inline]
+    pub(super) fn shard(&self, address: usize) -> &Spin<Shard> {
+        // Neighbours mostly belong to one thread, so a page of addresses shares a shard.
+        let spread = (address >> 12).wrapping_mul(0x9E37_79B9);
+        &self.shards[(spread >> 16) % SHARDS].0
+    }
+
+    pub(super) fn shards(&self) -> impl Iterator<Item = &Spin<Shard>> {
+        self.shards.iter().map(|shard| &shard.0)
+    }
+
+    /// The address of the string that has `address` inside, past its start.
+    pub(super) fn containing(&self, address: usize) -> Option<usize> {
+        self.shards()
+            .find_map(|shard| shard.lock().containing(address))
     }
 
     /// Whether there is a string at an address, alive or in quarantine.
     pub(super) fn knows(&self, address: usize) -> bool {
-        self.shard(address).lock().records.contains_key(&address)
+        self.shard(address).lock().get(address).is_some()
     }
 
-    /// Takes the string out that has been in quarantine longest, of those in `address`'s part of
-    /// the ledger, or where there are none, in any.
-    pub(super) fn take_oldest(&self, address: usize) -> Option<Record> {
-        let oldest = self.shard(address).lock().take_oldest();
-        oldest.or_else(|| {
-            let mut shards = self.shards.iter();
-            shards.find_map(|shard| shard.lock().take_oldest())
-        })
+    /// How many strings were ever taken in.
+    pub(super) fn allocated(&self) -> u64 {
+        self.shards().map(|shard| shard.lock().allocated).sum()
+    }
+
+    /// How many strings were freed.
+    pub(super) fn freed(&self) -> u64 {
+        self.shards().map(|shard| shard.lock().freed).sum()
     }
 
     /// Takes everything out, in the order of allocation.
     pub(super) fn drain(&self) -> Vec<Record> {
-        let shards = self.shards.iter();
-        let mut records: Vec<_> = shards
-            .flat_map(|shard| mem::take(&mut *shard.lock()).records.into_values())
-            .collect();
-        records.sort_by_key(|record| record.serial);
-        records
-    }
-
-    /// The address of the string that has `address` inside, past its start: in its data or its
-    /// terminator.
-    pub(super) fn containing(&self, address: usize) -> Option<usize> {
-        self.shards.iter().find_map(|shard| {
-            let shard = shard.lock();
-            let mut records = shard.records.iter();
-            records.find_map(|(&start, record)| {
-                let end = start + terminator(record.byte_len) + UNIT as usize;
-                (start < address && address < end).then_some(start)
+        let mut records: Vec<_> = self
+            .shards()
+            .flat_map(|shard| {
+                let mut shard = shard.lock();
+                shard.places.clear();
+                shard.quarantine.clear();
+                shard.free.clear();
+                mem::take(&mut shard.records).into_iter().flatten()
             })
-        })
+            .collect();
+        records.sort_by_key(Record::order);
+        records
     }
 }

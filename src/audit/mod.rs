@@ -54,6 +54,7 @@ mod guard;
 mod json;
 mod kind;
 mod ledger;
+mod record;
 mod render;
 mod report;
 mod session;
@@ -61,7 +62,9 @@ mod shared;
 mod site;
 mod sweep;
 mod text;
+mod thread;
 mod violation;
+mod watched;
 
 pub use audited::Audited;
 pub use call::{Call, Outcome};

@@ -88,7 +88,7 @@ pub struct Builder {
 
 impl Builder {
     /// How many bytes of memory freed strings may hold, their records included, before the oldest
-    /// of them go back to the heap. 16 MiB unless set.
+    /// of them go back to the heap. 1 MiB unless set.
     ///
     /// A string in quarantine can be recognised when it is freed again, used, or written to.
     pub const fn quarantine(mut self, bytes: usize) -> Self {
@@ -149,7 +149,7 @@ impl Builder {
 impl Default for Builder {
     fn default() -> Self {
         Self {
-            quarantine: 16 << 20,
+            quarantine: 1 << 20,
             process_wide: false,
             fail_nth: None,
             fail_over: None,

@@ -1,12 +1,15 @@
 //! A session's state, as its threads share it: what is known, and what was found.
 
+use super::audited::Inner;
 use super::current;
 use super::guard::{self, Damage};
 use super::kind::Kind;
-use super::ledger::{Ledger, Record, State};
+use super::ledger::{Ledger, Shard};
+use super::record::{Record, State};
 use super::report::{Report, Stats};
 use super::session::Builder;
 use super::site::Site;
+
 use super::violation::{Event, Violation};
 use crate::lock::Lock;
 use alloc::format;
@@ -27,10 +30,9 @@ pub(super) struct Shared {
     settings: Builder,
     is_open: AtomicBool,
     pub(super) ledger: Ledger,
-    /// How many strings the session has allocated.
-    allocated: AtomicU64,
-    freed: AtomicU64,
-    /// The bytes in quarantine.
+    /// How many calls the session has seen.
+    epoch: AtomicU64,
+    /// How many bytes are in quarantine.
     quarantined: AtomicUsize,
     violations: Lock<Vec<Violation>>,
     /// How many allocations were asked for, where some are to fail.
@@ -51,8 +53,7 @@ impl Shared {
             settings,
             is_open: AtomicBool::new(true),
             ledger: Ledger::new(),
-            allocated: AtomicU64::new(0),
-            freed: AtomicU64::new(0),
+            epoch: AtomicU64::new(0),
             quarantined: AtomicUsize::new(0),
             violations: Lock::new(Vec::new()),
             asked: AtomicU64::new(0),
@@ -65,12 +66,16 @@ impl Shared {
     }
 
     /// Whether an allocation of `bytes` bytes is to fail.
+    #[inline]
     pub(super) fn is_to_fail(&self, bytes: u32, site: &Site) -> bool {
         let Builder {
             fail_nth,
             fail_over,
             ..
         } = self.settings;
+        if fail_nth.is_none() && fail_over.is_none() {
+            return false;
+        }
         let asked = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
         let fails = fail_nth == Some(asked) || fail_over.is_some_and(|most| bytes > most);
         if fails {
@@ -84,18 +89,20 @@ impl Shared {
         self.fault.lock().clone()
     }
 
-    /// How many strings the session has allocated so far.
-    pub(super) fn clock(&self) -> u64 {
-        self.allocated.load(Ordering::Relaxed)
+    /// How many calls the session has seen so far: what strings are dated by.
+    #[inline]
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Relaxed)
     }
 
+    /// One more call. Strings from now on are at least that young.
+    pub(super) fn next_epoch(&self) -> u64 {
+        self.epoch.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    #[inline]
     pub(super) fn is_open(&self) -> bool {
         self.is_open.load(Ordering::Relaxed)
-    }
-
-    /// The next string's serial number.
-    pub(super) fn next_serial(&self) -> u64 {
-        self.allocated.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Notes that `kind` was broken on a string of the ledger, whose memory is still there; by
@@ -138,7 +145,7 @@ impl Shared {
         let address = string.addr().get();
         let inside = self.ledger.containing(address).and_then(|start| {
             let shard = self.ledger.shard(start).lock();
-            let record = shard.records.get(&start)?;
+            let record = shard.get(start)?;
             let event = Some(event.clone());
             let offset = address - start;
             let notes = vec![format!(
@@ -188,16 +195,18 @@ impl Shared {
         self.accuse_with(kind, record, None, vec![note]);
     }
 
-    /// What a string in quarantine counts for: its memory, and what is known of it.
+    /// What a string in quarantine counts for, in bytes: its memory, and what is known of it.
+    #[inline]
     fn weight(record: &Record) -> usize {
         record.byte_len as usize + BESIDE_DATA + size_of::<Record>()
     }
 
-    /// The string in `record` has been freed: its memory is poisoned, and is in quarantine.
+    /// The string in `record` has been freed: its memory is poisoned, and is for the quarantine.
     ///
     /// # Safety
     ///
     /// The string is live or pending, and its owner uses it no more.
+    #[inline]
     pub(super) unsafe fn bury(&self, record: &mut Record) {
         // SAFETY: the string is not yet freed, and nobody writes to it any more.
         unsafe { self.inspect(record) };
@@ -206,30 +215,65 @@ impl Shared {
         record.state = State::Freed;
         // SAFETY: as above.
         unsafe { guard::poison(record) };
-        self.freed.fetch_add(1, Ordering::Relaxed);
-        let weight = Self::weight(record);
-        self.quarantined.fetch_add(weight, Ordering::Relaxed);
     }
 
-    /// Gives memory from quarantine back until the rest is within its limit, the oldest first of
-    /// the part of the ledger that `address` is in.
-    pub(super) fn settle(&self, address: usize) {
+    /// Puts the string at `address`, which is [buried](Self::bury), into quarantine. Answers what has
+    /// to make room for it, which the caller gives back to its backend.
+    #[inline]
+    pub(super) fn admit(&self, shard: &mut Shard, address: usize) -> Option<Leaving> {
+        let weight = shard.get(address).map_or(0, Self::weight);
+        shard.quarantine(address);
+        let quarantined = self.quarantined.load(Ordering::Relaxed);
+        let leaving = if quarantined + weight > self.settings.quarantine {
+            shard.release_oldest(|record| self.leave(record))
+        } else {
+            None
+        };
+        // As a rule one string of a size comes and another one of that size leaves.
+        let left = leaving.as_ref().map_or(0, |leaving| leaving.weight);
+        if weight > left {
+            self.quarantined.fetch_add(weight - left, Ordering::Relaxed);
+        } else if weight < left {
+            self.quarantined.fetch_sub(left - weight, Ordering::Relaxed);
+        }
+        leaving
+    }
+
+    /// What is to be done about a freed string that leaves the ledger.
+    #[inline]
+    fn leave(&self, record: &Record) -> Leaving {
+        // SAFETY: the memory is still there, and nobody may use it.
+        unsafe { self.inspect(record) };
+        Leaving {
+            string: record.string,
+            backend: record.backend,
+            weight: Self::weight(record),
+        }
+    }
+
+    /// Gives memory from quarantine back until the rest is within its limit.
+    #[inline]
+    pub(super) fn settle(&self) {
         while self.quarantined.load(Ordering::Relaxed) > self.settings.quarantine {
-            match self.ledger.take_oldest(address) {
-                Some(record) => self.release(&record),
-                None => return,
+            if !self.release_any() {
+                return;
             }
         }
     }
 
-    /// Gives a freed string, which is in the ledger no more, back to its backend.
-    fn release(&self, record: &Record) {
-        let weight = Self::weight(record);
-        self.quarantined.fetch_sub(weight, Ordering::Relaxed);
-        // SAFETY: the memory is still there, and nobody may use it.
-        unsafe { self.inspect(record) };
-        // SAFETY: its owner freed it, and the quarantine was all that kept it.
-        unsafe { record.backend.free(record.string) };
+    /// Gives some string in quarantine back. Answers whether there was one.
+    #[cold]
+    fn release_any(&self) -> bool {
+        let mut shards = self.ledger.shards();
+        let leaving = shards.find_map(|shard| {
+            let mut shard = shard.lock();
+            shard.release_oldest(|record| self.leave(record))
+        });
+        let Some(leaving) = leaving else { return false };
+        self.quarantined
+            .fetch_sub(leaving.weight, Ordering::Relaxed);
+        leaving.release();
+        true
     }
 
     /// Ends the session, once.
@@ -237,6 +281,7 @@ impl Shared {
         if !self.is_open.swap(false, Ordering::Relaxed) {
             return Report::default();
         }
+        let freed = self.ledger.freed();
         let records = self.ledger.drain();
         let survivors = records.iter().filter(|record| record.state == State::Live);
         current::unregister(self, survivors.map(|record| record.string.addr().get()));
@@ -246,8 +291,8 @@ impl Shared {
         Report {
             violations: mem::take(&mut self.violations.lock()),
             stats: Stats {
-                allocated: self.allocated.load(Ordering::Relaxed),
-                freed: self.freed.load(Ordering::Relaxed),
+                allocated: self.ledger.allocated(),
+                freed,
             },
         }
     }
@@ -255,11 +300,11 @@ impl Shared {
     /// Says what there is to say of a string in the end, and lets go of it.
     fn close(&self, record: &Record) {
         if record.state == State::Freed {
-            return self.release(record);
+            return self.leave(record).release();
         }
         // SAFETY: a live string's memory is there, and nobody has business behind its data.
         unsafe { self.inspect(record) };
-        if record.pins > 0 {
+        if record.pins() > 0 {
             self.accuse(Kind::UnbalancedPin, record, None);
         }
         if record.state == State::Live {
@@ -276,6 +321,22 @@ impl Drop for Shared {
     fn drop(&mut self) {
         let records = self.ledger.drain();
         let freed = records.iter().filter(|record| record.state == State::Freed);
-        freed.for_each(|record| self.release(record));
+        freed.for_each(|record| self.leave(record).release());
+    }
+}
+
+/// A freed string that has left the ledger, and whose memory is to go back where it came from.
+pub(super) struct Leaving {
+    string: NonNull<u16>,
+    backend: Inner,
+    weight: usize,
+}
+
+impl Leaving {
+    /// Gives the memory back.
+    #[inline]
+    pub(super) fn release(self) {
+        // SAFETY: its owner freed it, and the quarantine was all that kept it.
+        unsafe { self.backend.free(self.string) };
     }
 }

@@ -1,39 +1,84 @@
 //! Where in a program something happens: line, thread, call, and the backtrace where one is asked
 //! for.
 
-use crate::lock::Lock;
-use alloc::format;
-use alloc::string::{String, ToString};
+use super::thread::{THREAD, Thread, ThreadTag};
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::cell::{Cell, RefCell};
+use core::cell::RefCell;
 use core::marker::PhantomData;
 use core::panic::Location;
 use std::backtrace::{Backtrace, BacktraceStatus};
-use std::thread;
+use std::sync::OnceLock;
 
 /// A place in the program's code and time.
 #[derive(Clone)]
 pub(super) struct Site {
     pub(super) location: &'static Location<'static>,
     pub(super) thread: ThreadTag,
+    /// Mostly there is none, for which this allocates nothing.
+    more: Option<Arc<More>>,
+}
+
+/// What there is more to know of a site.
+struct More {
     /// The innermost [`Call`](super::Call) that runs.
-    pub(super) call: Option<Arc<Frame>>,
-    pub(super) backtrace: Option<Arc<Backtrace>>,
+    call: Option<Arc<Frame>>,
+    backtrace: Option<Backtrace>,
 }
 
 impl Site {
-    /// Here and now, for the line that called.
+    /// Here and now, on this thread, for the line that called.
+    #[inline]
     pub(super) fn at(location: &'static Location<'static>) -> Self {
-        let backtrace = Backtrace::capture();
-        let captured = backtrace.status() == BacktraceStatus::Captured;
+        THREAD.with(|thread| Self::on(thread, location))
+    }
+
+    /// As [`at`](Self::at), for who has the thread at hand.
+    #[inline]
+    pub(super) fn on(thread: &Thread, location: &'static Location<'static>) -> Self {
+        let is_plain = thread.calls.get() == 0 && !are_backtraces_wanted();
         Self {
             location,
-            thread: ThreadTag::current(),
-            call: Frame::innermost(),
-            backtrace: captured.then(|| Arc::new(backtrace)),
+            thread: thread.tag(),
+            more: if is_plain { None } else { More::now() },
         }
     }
+
+    /// As [`at`](Self::at), in a call that is about to run.
+    pub(super) fn of_call(location: &'static Location<'static>, call: &Arc<Frame>) -> Self {
+        let mut site = Self::at(location);
+        site.more = More::with(Some(Arc::clone(call)));
+        site
+    }
+
+    pub(super) fn call(&self) -> Option<&Frame> {
+        self.more.as_ref()?.call.as_deref()
+    }
+
+    pub(super) fn backtrace(&self) -> Option<&Backtrace> {
+        self.more.as_ref()?.backtrace.as_ref()
+    }
+}
+
+impl More {
+    #[cold]
+    fn now() -> Option<Arc<Self>> {
+        Self::with(Frame::innermost())
+    }
+
+    fn with(call: Option<Arc<Frame>>) -> Option<Arc<Self>> {
+        let backtrace = are_backtraces_wanted().then(Backtrace::force_capture);
+        let is_empty = call.is_none() && backtrace.is_none();
+        (!is_empty).then(|| Arc::new(Self { call, backtrace }))
+    }
+}
+
+/// Whether the environment asks for backtraces, as `std` sees it.
+#[inline]
+fn are_backtraces_wanted() -> bool {
+    static WANTED: OnceLock<bool> = OnceLock::new();
+    *WANTED.get_or_init(|| Backtrace::capture().status() == BacktraceStatus::Captured)
 }
 
 /// A call that runs.
@@ -59,6 +104,7 @@ impl Frame {
     /// Has this thread run the call until the result is dropped.
     pub(super) fn enter(self: Arc<Self>) -> Running {
         RUNNING.with_borrow_mut(|running| running.push(self));
+        THREAD.with(|thread| thread.calls.set(thread.calls.get() + 1));
         Running(PhantomData)
     }
 }
@@ -69,45 +115,6 @@ pub(super) struct Running(PhantomData<*const ()>);
 impl Drop for Running {
     fn drop(&mut self) {
         RUNNING.with_borrow_mut(Vec::pop);
-    }
-}
-
-/// A thread, by its place in a list of names: cheap to take and to keep, and still good when the
-/// thread is gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ThreadTag(usize);
-
-/// The names of all threads that a site was ever taken on.
-static NAMES: Lock<Vec<String>> = Lock::new(Vec::new());
-
-std::thread_local! {
-    static TAG: Cell<Option<ThreadTag>> = const { Cell::new(None) };
-}
-
-impl ThreadTag {
-    fn current() -> Self {
-        TAG.get().unwrap_or_else(Self::register)
-    }
-
-    #[cold]
-    fn register() -> Self {
-        let name = name_of_this_thread();
-        let mut names = NAMES.lock();
-        names.push(name);
-        let tag = Self(names.len() - 1);
-        TAG.set(Some(tag));
-        tag
-    }
-
-    pub(super) fn name(self) -> String {
-        NAMES.lock()[self.0].clone()
-    }
-}
-
-fn name_of_this_thread() -> String {
-    let thread = thread::current();
-    match thread.name() {
-        Some(name) => name.to_string(),
-        None => format!("{:?}", thread.id()),
+        THREAD.with(|thread| thread.calls.set(thread.calls.get() - 1));
     }
 }

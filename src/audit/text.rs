@@ -5,7 +5,7 @@ use core::char::decode_utf16;
 use core::fmt::Write;
 
 /// The bytes of a string that a report can show.
-const SHOWN: usize = 48;
+const SHOWN: usize = 32;
 
 /// How a string begins: enough for a report, and small enough to be kept of every string.
 #[derive(Clone, Copy)]
@@ -72,12 +72,12 @@ mod tests {
         assert_eq!(text_of(""), r#""""#);
         assert_eq!(text_of("ready"), r#""ready""#);
         assert_eq!(
-            text_of(&"a".repeat(24)),
-            alloc::format!("{:?}", "a".repeat(24))
+            text_of(&"a".repeat(16)),
+            alloc::format!("{:?}", "a".repeat(16))
         );
         assert_eq!(
-            text_of(&"a".repeat(25)),
-            alloc::format!("\"{}…\"", "a".repeat(24))
+            text_of(&"a".repeat(17)),
+            alloc::format!("\"{}…\"", "a".repeat(16))
         );
     }
 

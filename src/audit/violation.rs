@@ -1,7 +1,7 @@
 //! What an audit finds: a [`Violation`], and the [`Event`]s that led to it.
 
 use super::kind::Kind;
-use super::ledger::Record;
+use super::record::Record;
 use super::site::Site;
 use super::text::Beginning;
 use alloc::string::String;
@@ -91,14 +91,14 @@ impl Event {
     /// lent or handed over, the call that it was lent to, or that handed it over.
     #[must_use]
     pub fn call(&self) -> Option<&str> {
-        self.site.call.as_ref().map(|call| call.name.as_str())
+        self.site.call().map(|call| call.name.as_str())
     }
 
     /// Who called whom, where `RUST_BACKTRACE` or `RUST_LIB_BACKTRACE` in the environment asks
     /// for it.
     #[must_use]
     pub fn backtrace(&self) -> Option<&Backtrace> {
-        self.site.backtrace.as_deref()
+        self.site.backtrace()
     }
 }
 

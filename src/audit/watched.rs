@@ -1,0 +1,416 @@
+//! What happens on each call while somebody watches.
+//!
+//! A call looks its string up first, and touches memory only where the string is known and good.
+//! A call that breaks a rule is reported and does nothing further.
+
+use super::audited::Inner;
+use super::current::{self, Watcher};
+use super::guard;
+use super::kind::Kind;
+use super::record::{Record, State};
+use super::shared::Shared;
+use super::site::Site;
+use super::thread::THREAD;
+use super::violation::{Action, Event};
+use crate::backend::{Fact, frame};
+use crate::error::AllocError;
+use crate::layout::BlockLayout;
+use alloc::format;
+use alloc::vec;
+use core::panic::Location;
+use core::ptr::{NonNull, null};
+
+type Line = &'static Location<'static>;
+
+/// Calls `op` with the record of a string, if `session` has it. Where `op` buries the string, it goes
+/// into quarantine.
+#[inline]
+fn with_record_in<R>(
+    session: &Shared,
+    string: NonNull<u16>,
+    op: impl FnOnce(&mut Record) -> R,
+) -> Option<R> {
+    let address = string.addr().get();
+    let mut shard = session.ledger.shard(address).lock();
+    let record = shard.get_mut(address)?;
+    let was_freed = record.state == State::Freed;
+    let result = op(record);
+    if !was_freed && record.state == State::Freed {
+        let leaving = session.admit(&mut shard, address);
+        drop(shard);
+        if let Some(leaving) = leaving {
+            leaving.release();
+        }
+        session.settle();
+    }
+    Some(result)
+}
+
+/// As [`with_record_in`], in whichever session has the string.
+#[inline]
+fn with_record<R>(
+    watcher: Watcher<'_>,
+    string: NonNull<u16>,
+    mut op: impl FnMut(&Shared, &mut Record) -> R,
+) -> Option<R> {
+    current::find_map(watcher, |session| {
+        with_record_in(session, string, |record| op(session, record))
+    })
+}
+
+/// Whether a string that no session knows may be used all the same. Where it may not, this has
+/// been reported.
+#[cold]
+fn is_tolerable(watcher: Watcher<'_>, string: NonNull<u16>, action: Action, line: Line) -> bool {
+    if current::remove_outsider(string.addr().get()) {
+        return true;
+    }
+    match watcher {
+        // Nobody watches this thread, so the string may be older than all sessions.
+        Watcher::Nobody | Watcher::Others => true,
+        Watcher::Session(session) => {
+            session.accuse_unknown(string, Event::new(action, Site::at(line)));
+            false
+        }
+    }
+}
+
+/// # Safety
+///
+/// As [`Backend::allocate`](crate::backend::Backend::allocate).
+#[inline]
+pub(super) unsafe fn allocate(
+    watcher: Watcher<'_>,
+    inner: Inner,
+    source: *const u8,
+    bytes: u32,
+    line: Line,
+) -> Option<NonNull<u16>> {
+    if let Watcher::Session(session) = watcher {
+        // SAFETY: as the caller promises.
+        return unsafe { allocate_in(session, inner, source, bytes, line) };
+    }
+    // SAFETY: as the caller promises.
+    let string = unsafe { inner.allocate(source, bytes) }?;
+    if matches!(watcher, Watcher::Others) {
+        current::add_outsider(string.addr().get());
+    }
+    Some(string)
+}
+
+/// Allocates a string for `session`.
+///
+/// # Safety
+///
+/// As [`Backend::allocate`](crate::backend::Backend::allocate).
+unsafe fn allocate_in(
+    session: &Shared,
+    inner: Inner,
+    source: *const u8,
+    bytes: u32,
+    line: Line,
+) -> Option<NonNull<u16>> {
+    let (site, serial) = THREAD.with(|thread| {
+        let serial = thread.allocated.get();
+        thread.allocated.set(serial + 1);
+        (Site::on(thread, line), serial)
+    });
+    if session.is_to_fail(bytes, &site) {
+        return None;
+    }
+    let readable = readable_bytes(session, source, bytes, line);
+    let fenced = guard::with_fence(bytes);
+    let string = match fenced {
+        // SAFETY: a null source has nothing to read.
+        Some(total) => unsafe { inner.allocate(null(), total) }?,
+        // SAFETY: as the caller promises, and no string near the limit is also too short.
+        None => unsafe { inner.allocate(source, bytes) }?,
+    };
+    let mut record = Record::new(string, bytes, inner, site, session.epoch(), serial);
+    record.fenced = fenced.is_some();
+    record.unwritten = source.is_null();
+    if record.unwritten {
+        // SAFETY: nobody else knows the string yet.
+        unsafe { guard::mark_unwritten(&record) };
+    } else if record.fenced {
+        // SAFETY: the new string has room for more, and the source can be read that far.
+        unsafe { frame::copy_and_fill(string, source, readable, bytes as usize) };
+    }
+    // SAFETY: the string is as long as it has to be, and nobody else knows it yet.
+    unsafe { guard::put_up(&record) };
+    let address = string.addr().get();
+    current::remove_outsider(address);
+    let vanished = session.ledger.shard(address).lock().insert(record);
+    if let Some(vanished) = vanished {
+        session.accuse_vanished(&vanished);
+    }
+    Some(string)
+}
+
+/// How many bytes of a source can be read. Where it is a string, which is shorter than was asked for,
+/// that is reported.
+///
+/// A NUL stands behind a string, and may be copied.
+#[inline]
+fn readable_bytes(session: &Shared, source: *const u8, bytes: u32, line: Line) -> usize {
+    // A string lies a header behind the start of a block, which most heaps align to 16.
+    let is_string_like = source.addr() % 16 == BlockLayout::NATIVE.header() as usize;
+    let shorter = is_string_like.then(|| shorter_source(session, source, bytes, line));
+    shorter.flatten().unwrap_or(bytes as usize)
+}
+
+/// The length in bytes of a source that is a string, and shorter than was asked for.
+fn shorter_source(session: &Shared, source: *const u8, bytes: u32, line: Line) -> Option<usize> {
+    let shard = session.ledger.shard(source.addr()).lock();
+    let record = shard.get(source.addr())?;
+    if record.state == State::Freed || bytes as usize <= record.end() {
+        return None;
+    }
+    let event = Some(Event::new(Action::Copied, Site::at(line)));
+    let note = format!("{bytes} bytes were asked for");
+    session.accuse_with(Kind::SourceTooShort, record, event, vec![note]);
+    Some(record.byte_len as usize)
+}
+
+/// # Safety
+///
+/// As [`Backend::free`](crate::backend::Backend::free), where nobody watches. Otherwise any pointer
+/// will do.
+#[inline]
+pub(super) unsafe fn free(watcher: Watcher<'_>, inner: Inner, string: NonNull<u16>, line: Line) {
+    let event = || Event::new(Action::Freed, Site::at(line));
+    let known = with_record(watcher, string, |session, record| {
+        // SAFETY: its owner uses it no more, as the caller promises.
+        unsafe { free_record(session, record, event()) };
+    });
+    if known.is_none()
+        && (matches!(watcher, Watcher::Nobody)
+            || is_tolerable(watcher, string, Action::Freed, line))
+    {
+        // SAFETY: as the caller promises.
+        unsafe { inner.free(string) };
+    }
+}
+
+/// Frees the string in `record`, or reports why not.
+///
+/// # Safety
+///
+/// The string's owner uses it no more.
+#[inline]
+unsafe fn free_record(session: &Shared, record: &mut Record, event: Event) {
+    match record.state {
+        State::Live => {
+            record.freed = Some(event);
+            if record.pins() > 0 {
+                record.state = State::Pending;
+            } else {
+                // SAFETY: it was live, and its owner uses it no more.
+                unsafe { session.bury(record) };
+            }
+        }
+        State::Pending | State::Freed => {
+            let kind = record.after_free(Kind::DoubleFree);
+            session.accuse(kind, record, Some(event));
+        }
+    }
+}
+
+/// Reports that a freed string was used.
+#[cold]
+fn accuse_use(session: &Shared, record: &Record, action: Action, line: Line) {
+    let kind = record.after_free(Kind::UseAfterFree);
+    let event = Event::new(action, Site::at(line));
+    session.accuse(kind, record, Some(event));
+}
+
+/// What is to be done about a reallocation.
+enum Plan {
+    Done,
+    Refuse,
+    Move { old_len: usize },
+}
+
+/// # Safety
+///
+/// As [`Backend::reallocate`](crate::backend::Backend::reallocate); where somebody watches, any
+/// pointer will do.
+pub(super) unsafe fn reallocate(
+    watcher: Watcher<'_>,
+    inner: Inner,
+    string: NonNull<u16>,
+    source: *const u8,
+    bytes: u32,
+    line: Line,
+) -> Option<NonNull<u16>> {
+    if matches!(watcher, Watcher::Nobody) {
+        // SAFETY: as the caller promises.
+        return unsafe { inner.reallocate(string, source, bytes) };
+    }
+    let event = || Event::new(Action::Reallocated, Site::at(line));
+    let wanted = bytes as usize;
+    // A string may be its own source, and ends where it ends.
+    let limit = match watcher {
+        Watcher::Session(session) if source.addr() != string.addr().get() => {
+            readable_bytes(session, source, bytes, line)
+        }
+        _ => wanted,
+    };
+    let plan = with_record(watcher, string, |session, record| {
+        let old_len = record.byte_len as usize;
+        match record.state {
+            State::Live if wanted <= old_len && record.pins() == 0 => {
+                // SAFETY: the string is live, and its owner is the one who calls.
+                unsafe { session.inspect(record) };
+                let (source, len) = frame::readable(source, string, old_len, old_len + 1, wanted);
+                // SAFETY: the string has room for fewer bytes than it had, and the source can be
+                // read as the caller promises.
+                unsafe { frame::copy_and_fill(string, source, len.min(limit), wanted) };
+                record.byte_len = bytes;
+                record.rare().generation += 1;
+                record.note(event());
+                // SAFETY: the string's surroundings are the allocator's.
+                unsafe { guard::put_up(record) };
+                Plan::Done
+            }
+            State::Live => Plan::Move { old_len },
+            State::Pending | State::Freed => {
+                accuse_use(session, record, Action::Reallocated, line);
+                Plan::Refuse
+            }
+        }
+    });
+    match plan {
+        Some(Plan::Done) => Some(string),
+        Some(Plan::Refuse) => None,
+        Some(Plan::Move { old_len }) => {
+            let (source, len) = frame::readable(source, string, old_len, old_len + 1, wanted);
+            // SAFETY: a null source has nothing to read.
+            let new = unsafe { allocate(watcher, inner, null(), bytes, line) }?;
+            // SAFETY: the new string has room, and the source can be read, being the old string,
+            // which is still there, or memory that the caller vouches for.
+            unsafe { frame::copy_and_fill(new, source, len.min(limit), wanted) };
+            with_record(watcher, new, |_, record| record.unwritten = false);
+            with_record(watcher, string, |session, record| {
+                // SAFETY: the new string has taken the old one's place.
+                unsafe { free_record(session, record, event()) };
+            });
+            Some(new)
+        }
+        None if is_tolerable(watcher, string, Action::Reallocated, line) => {
+            // SAFETY: as the caller promises.
+            let new = unsafe { inner.reallocate(string, source, bytes) };
+            current::add_outsider(new.unwrap_or(string).addr().get());
+            new
+        }
+        None => None,
+    }
+}
+
+/// The length in bytes of a string that was freed, which is reported; its memory does not say it any
+/// more.
+pub(super) fn freed_byte_len(
+    watcher: Watcher<'_>,
+    string: NonNull<u16>,
+    line: Line,
+) -> Option<u32> {
+    if matches!(watcher, Watcher::Nobody) {
+        return None;
+    }
+    let freed = with_record(watcher, string, |session, record| {
+        (record.state == State::Freed).then(|| {
+            accuse_use(session, record, Action::Measured, line);
+            record.byte_len
+        })
+    });
+    freed.flatten()
+}
+
+/// # Safety
+///
+/// As [`Backend::add_ref`](crate::backend::Backend::add_ref).
+pub(super) unsafe fn add_ref(
+    watcher: Watcher<'_>,
+    inner: Inner,
+    string: NonNull<u16>,
+    line: Line,
+) -> Result<(), AllocError> {
+    let known = with_record(watcher, string, |session, record| {
+        if record.state == State::Freed {
+            accuse_use(session, record, Action::Pinned, line);
+            return Ok(());
+        }
+        // SAFETY: the string is live, or pinned.
+        unsafe { inner.add_ref(string) }?;
+        record.rare().pins += 1;
+        record.note(Event::new(Action::Pinned, Site::at(line)));
+        Ok(())
+    });
+    // SAFETY: as the caller promises.
+    known.unwrap_or_else(|| unsafe { inner.add_ref(string) })
+}
+
+/// # Safety
+///
+/// As [`Backend::release`](crate::backend::Backend::release).
+pub(super) unsafe fn release(watcher: Watcher<'_>, inner: Inner, string: NonNull<u16>, line: Line) {
+    let known = with_record(watcher, string, |session, record| {
+        let event = || Event::new(Action::Released, Site::at(line));
+        if record.state == State::Freed {
+            accuse_use(session, record, Action::Released, line);
+            return;
+        }
+        if record.pins() == 0 {
+            session.accuse(Kind::UnbalancedPin, record, Some(event()));
+            return;
+        }
+        record.rare().pins -= 1;
+        record.note(event());
+        // SAFETY: it is pinned; and since its free was not passed on, it stays.
+        unsafe { inner.release(string) };
+        if record.pins() == 0 && record.state == State::Pending {
+            // SAFETY: its owner freed it, and this was the last pin.
+            unsafe { session.bury(record) };
+        }
+    });
+    if known.is_none() {
+        // SAFETY: as the caller promises.
+        unsafe { inner.release(string) };
+    }
+}
+
+/// Reports what is wrong with a fact, if anything is.
+pub(super) fn object(session: &Shared, fact: Fact, location: &'static Location<'static>) {
+    let event = |action| Event::new(action, Site::at(location));
+    let look = |string: *const u16, kind, action, is_wrong: &dyn Fn(&Record) -> bool| {
+        let shard = session.ledger.shard(string.addr()).lock();
+        match shard.get(string.addr()) {
+            Some(record) if record.state == State::Live && is_wrong(record) => {
+                session.accuse(kind, record, Some(event(action)));
+            }
+            _ => {}
+        }
+    };
+    match fact {
+        Fact::CopyToNul { source, bytes } => {
+            look(source, Kind::EmbeddedNul, Action::Copied, &|record| {
+                bytes < record.byte_len
+            });
+        }
+        Fact::ReplaceFrom { string, source } => {
+            look(
+                string,
+                Kind::AliasedSource,
+                Action::Reallocated,
+                &|record| {
+                    let end = string.addr() + record.end();
+                    (string.addr()..end).contains(&source.addr())
+                },
+            );
+        }
+        Fact::NoSlot => session.accuse_other(Kind::NullSlot, 0, event(Action::Reallocated)),
+        Fact::Overwrite { before } => {
+            look(before, Kind::LiveResult, Action::HandedOver, &|_| true);
+        }
+    }
+}
