@@ -161,8 +161,8 @@ impl Lent {
             let is_same = record.generation() == self.generation && contents == self.contents;
             return (!is_same).then_some(Kind::InputChanged);
         }
-        match record.freed.as_ref().map(Event::action) {
-            Some(Action::Reallocated) => Some(Kind::InputChanged),
+        match record.ended_by() {
+            Action::Reallocated => Some(Kind::InputChanged),
             _ => Some(Kind::InputFreed),
         }
     }
@@ -391,7 +391,9 @@ impl Started {
             let is_older = record.epoch < self.epoch;
             let is_another_callers = record.handed_over().is_some_and(|when| when < self.epoch);
             let kind = match record.state {
-                State::Freed | State::Pending => Some(record.after_free(Kind::UseAfterFree)),
+                State::Freed | State::Pending | State::Gone => {
+                    Some(record.after_free(Kind::UseAfterFree))
+                }
                 State::Live if is_repeated || (is_older && is_another_callers) => {
                     Some(Kind::OutputTwice)
                 }

@@ -87,6 +87,7 @@ pub(super) fn session() -> Option<Arc<Shared>> {
 }
 
 /// All sessions, the innermost of this thread first, as seen from `watcher`.
+#[inline]
 pub(super) fn find_map<R>(
     watcher: Watcher<'_>,
     mut f: impl FnMut(&Shared) -> Option<R>,
@@ -96,6 +97,11 @@ pub(super) fn find_map<R>(
     {
         return Some(found);
     }
+    find_map_others(f)
+}
+
+#[cold]
+fn find_map_others<R>(mut f: impl FnMut(&Shared) -> Option<R>) -> Option<R> {
     let others = REGISTRY.lock().sessions.clone();
     others.iter().find_map(|session| f(session))
 }
@@ -127,10 +133,13 @@ pub(super) fn add_outsider(address: usize) {
 }
 
 /// Forgets a string that no session answers for. Answers whether it was known.
+#[inline]
 pub(super) fn remove_outsider(address: usize) -> bool {
-    if OUTSIDERS.load(Ordering::Relaxed) == 0 {
-        return false;
-    }
+    OUTSIDERS.load(Ordering::Relaxed) > 0 && remove_one_outsider(address)
+}
+
+#[cold]
+fn remove_one_outsider(address: usize) -> bool {
     let mut registry = REGISTRY.lock();
     let known = registry.outsiders.remove(&address);
     OUTSIDERS.store(registry.outsiders.len(), Ordering::Relaxed);

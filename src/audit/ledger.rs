@@ -6,13 +6,13 @@
 //!
 //! It never looks behind an address.
 
-use super::record::Record;
+use super::places::{Place, Places};
+use super::record::{Record, State};
 use crate::lock::Spin;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::array;
 use core::mem;
-use rustc_hash::FxHashMap;
 
 /// More than the threads that a test has at work at a time.
 const SHARDS: usize = 16;
@@ -21,61 +21,72 @@ const SHARDS: usize = 16;
 #[derive(Default)]
 pub(super) struct Shard {
     /// Where in `records` the string at an address is.
-    places: FxHashMap<usize, Place>,
-    /// The records, and `None` at the places that are free.
-    records: Vec<Option<Record>>,
+    places: Places,
+    /// The records, those that are [gone](State::Gone) among them.
+    records: Vec<Record>,
+    /// The places of records that are gone.
     free: Vec<Place>,
     /// The strings in quarantine, oldest first.
     quarantine: VecDeque<Place>,
+    /// How many strings were ever taken in, and how many of them freed.
     allocated: u64,
     freed: u64,
 }
 
-/// A place in a shard's list of records.
-type Place = u32;
-
 impl Shard {
+    /// The place of the string at an address.
     #[inline]
-    pub(super) fn get(&self, address: usize) -> Option<&Record> {
-        let place = *self.places.get(&address)?;
-        self.records[place as usize].as_ref()
+    pub(super) fn find(&self, address: usize) -> Option<Place> {
+        self.places.get(address)
     }
 
+    /// The record at a place that was [found](Self::find).
     #[inline]
+    pub(super) fn at(&mut self, place: Place) -> &mut Record {
+        &mut self.records[place as usize]
+    }
+
+    pub(super) fn get(&self, address: usize) -> Option<&Record> {
+        let place = self.find(address)?;
+        Some(&self.records[place as usize])
+    }
+
     pub(super) fn get_mut(&mut self, address: usize) -> Option<&mut Record> {
-        let place = *self.places.get(&address)?;
-        self.records[place as usize].as_mut()
+        let place = self.find(address)?;
+        Some(self.at(place))
     }
 
     /// Takes a string in. Answers what it knew at that address, which was released behind its back.
     #[inline]
-    pub(super) fn insert(&mut self, record: Record) -> Option<Record> {
+    pub(super) fn insert(&mut self, record: Record) -> Option<&Record> {
         let address = record.string.addr().get();
         self.allocated += 1;
         let place = match self.free.pop() {
             Some(place) => {
-                self.records[place as usize] = Some(record);
+                self.records[place as usize] = record;
                 place
             }
             None => self.append(record),
         };
         let stale = self.places.insert(address, place)?;
-        // It may be in quarantine, where an empty place is passed over; so it is not reused.
-        self.records[stale as usize].take()
+        // It may be in quarantine, where one that is gone is passed over; so its place is not reused.
+        let stale = self.at(stale);
+        stale.state = State::Gone;
+        Some(stale)
     }
 
     #[cold]
     fn append(&mut self, record: Record) -> Place {
         let place = Place::try_from(self.records.len()).expect("fewer strings than addresses");
-        self.records.push(Some(record));
+        self.records.push(record);
         place
     }
 
     /// Puts a string that has been freed into quarantine.
     #[inline]
-    pub(super) fn quarantine(&mut self, address: usize) {
+    pub(super) fn quarantine(&mut self, place: Place) {
         self.freed += 1;
-        self.quarantine.extend(self.places.get(&address));
+        self.quarantine.push_back(place);
     }
 
     /// Takes the string out that has been in quarantine longest, after `last` has looked at it.
@@ -83,23 +94,25 @@ impl Shard {
     pub(super) fn release_oldest<R>(&mut self, last: impl FnOnce(&Record) -> R) -> Option<R> {
         loop {
             let place = self.quarantine.pop_front()?;
-            if let Some(record) = &self.records[place as usize] {
-                self.places.remove(&record.string.addr().get());
-                let result = last(record);
-                self.records[place as usize] = None;
-                self.free.push(place);
-                return Some(result);
+            let record = &mut self.records[place as usize];
+            if record.state == State::Gone {
+                continue;
             }
+            let result = last(record);
+            record.state = State::Gone;
+            self.places.remove(record.string.addr().get());
+            self.free.push(place);
+            return Some(result);
         }
     }
 
     /// The address of the string that has `address` inside, past its start: in its data or its
     /// terminator.
     fn containing(&self, address: usize) -> Option<usize> {
-        let mut records = self.records.iter().flatten();
+        let mut records = self.records.iter();
         let found = records.find(|record| {
             let start = record.string.addr().get();
-            start < address && address < start + record.end()
+            record.state != State::Gone && start < address && address < start + record.end()
         });
         found.map(|record| record.string.addr().get())
     }
@@ -161,11 +174,18 @@ impl Ledger {
             .shards()
             .flat_map(|shard| {
                 let mut shard = shard.lock();
-                shard.places.clear();
-                shard.quarantine.clear();
-                shard.free.clear();
-                mem::take(&mut shard.records).into_iter().flatten()
+                let (allocated, freed) = (shard.allocated, shard.freed);
+                let known = mem::replace(
+                    &mut *shard,
+                    Shard {
+                        allocated,
+                        freed,
+                        ..Shard::default()
+                    },
+                );
+                known.records
             })
+            .filter(|record| record.state != State::Gone)
             .collect();
         records.sort_by_key(Record::order);
         records

@@ -54,6 +54,7 @@ mod guard;
 mod json;
 mod kind;
 mod ledger;
+mod places;
 mod record;
 mod render;
 mod report;

@@ -2,12 +2,13 @@
 
 use super::audited::Inner;
 use super::kind::Kind;
-use super::site::{Frame, Site};
+use super::site::{Frame, Moment, More, Site};
 use super::text::Beginning;
 use super::thread::ThreadTag;
 use super::violation::{Action, Event};
 use crate::layout::{UNIT, terminator};
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ptr::NonNull;
 
@@ -19,38 +20,45 @@ pub(super) enum State {
     Pending,
     /// Freed; its memory is in quarantine.
     Freed,
-}
-
-/// One string of a session's. Small, because there is one for each.
-pub(super) struct Record {
-    pub(super) string: NonNull<u16>,
-    /// What allocated it, and therefore frees it.
-    pub(super) backend: Inner,
-    pub(super) allocated: Site,
-    /// The call that freed it, or moved it elsewhere.
-    pub(super) freed: Option<Event>,
-    /// How many calls the session had seen when it was allocated.
-    pub(super) epoch: u64,
-    /// Which of its thread's strings it is.
-    pub(super) serial: u64,
-    pub(super) byte_len: u32,
-    pub(super) state: State,
-    /// Whether there are guard bytes behind it: always, but for strings near the limit.
-    pub(super) fenced: bool,
-    /// Whether it was allocated without contents.
-    pub(super) unwritten: bool,
-    /// How it began when it was freed, since its memory says so no more.
-    pub(super) beginning: Beginning,
-    /// What few strings have.
-    rare: Option<Box<Rare>>,
+    /// Not in the ledger any more.
+    Gone,
 }
 
 /// What strings are ordered by, and each has to itself: the calls before it, the thread, and the
 /// thread's strings before it.
 pub(super) type Order = (u64, ThreadTag, u64);
 
+/// One string of a session's.
+///
+/// There is one for each, so what all have is small and plainly copied, and what few have is
+/// elsewhere.
+pub(super) struct Record {
+    pub(super) string: NonNull<u16>,
+    /// What allocated it, and therefore frees it.
+    pub(super) backend: Inner,
+    allocated: Moment,
+    /// When it was freed or moved elsewhere, where it was.
+    freed: Moment,
+    freed_by: Action,
+    /// Whether something ended its life, though it may not be over yet.
+    has_ended: bool,
+    pub(super) state: State,
+    /// Whether there are guard bytes behind it: always, but for strings near the limit.
+    pub(super) fenced: bool,
+    /// Whether it was allocated without contents.
+    pub(super) unwritten: bool,
+    pub(super) byte_len: u32,
+    /// How many calls the session had seen when it was allocated.
+    pub(super) epoch: u64,
+    /// Which of its thread's strings it is.
+    serial: u64,
+    /// How it began when it was freed, since its memory says so no more.
+    pub(super) beginning: Beginning,
+    rare: Option<Box<Rare>>,
+}
+
 /// What few strings have.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(super) struct Rare {
     pub(super) pins: u32,
     /// How often it was reallocated where it is.
@@ -59,6 +67,9 @@ pub(super) struct Rare {
     pub(super) handed_over: Option<u64>,
     /// What else happened to it.
     between: Vec<Event>,
+    /// What else is known of its allocation, and of its free.
+    allocated: Option<Arc<More>>,
+    freed: Option<Arc<More>>,
 }
 
 // SAFETY: strings may be used and freed on any thread, by the contract of `Backend`; all else in
@@ -77,20 +88,26 @@ impl Record {
         epoch: u64,
         serial: u64,
     ) -> Self {
-        Self {
+        let mut record = Self {
             string,
             backend,
-            allocated,
-            freed: None,
-            epoch,
-            serial,
-            byte_len,
+            allocated: allocated.moment,
+            freed: allocated.moment,
+            freed_by: Action::Freed,
+            has_ended: false,
             state: State::Live,
             fenced: false,
             unwritten: false,
+            byte_len,
+            epoch,
+            serial,
             beginning: Beginning::default(),
             rare: None,
+        };
+        if allocated.more.is_some() {
+            record.rare().allocated = allocated.more;
         }
+        record
     }
 
     /// Which string it is.
@@ -101,11 +118,12 @@ impl Record {
 
     /// The offset of the end of data and terminator, in bytes.
     #[inline]
-    pub(super) fn end(&self) -> usize {
+    pub(super) const fn end(&self) -> usize {
         terminator(self.byte_len) + UNIT as usize
     }
 
     /// How many pins it has.
+    #[inline]
     pub(super) fn pins(&self) -> u32 {
         self.rare.as_ref().map_or(0, |rare| rare.pins)
     }
@@ -121,6 +139,7 @@ impl Record {
     }
 
     /// What few strings have, to be changed.
+    #[cold]
     pub(super) fn rare(&mut self) -> &mut Rare {
         self.rare.get_or_insert_default()
     }
@@ -137,6 +156,22 @@ impl Record {
             between.remove(KEPT / 2);
         }
         between.push(event);
+    }
+
+    /// Notes who freed the string, or moved it elsewhere.
+    #[inline]
+    pub(super) fn note_end(&mut self, action: Action, site: Site) {
+        self.has_ended = true;
+        self.freed_by = action;
+        self.freed = site.moment;
+        if site.more.is_some() {
+            self.rare().freed = site.more;
+        }
+    }
+
+    /// What ended the string's life.
+    pub(super) fn ended_by(&self) -> Action {
+        self.freed_by
     }
 
     /// Whether it was lent to a call.
@@ -157,11 +192,14 @@ impl Record {
 
     /// Everything that happened to the string, in order.
     pub(super) fn history(&self) -> Vec<Event> {
-        let allocated = Event::new(Action::Allocated, self.allocated.clone());
-        let between = self.between().iter().cloned();
-        core::iter::once(allocated)
-            .chain(between)
-            .chain(self.freed.clone())
-            .collect()
+        let more = |more: fn(&Rare) -> &Option<Arc<More>>| more(self.rare.as_deref()?).clone();
+        let allocated = self.allocated.with(more(|rare| &rare.allocated));
+        let mut history = Vec::from([Event::new(Action::Allocated, allocated)]);
+        history.extend_from_slice(self.between());
+        if self.has_ended {
+            let freed = self.freed.with(more(|rare| &rare.freed));
+            history.push(Event::new(self.freed_by, freed));
+        }
+        history
     }
 }

@@ -5,10 +5,12 @@ use super::current;
 use super::guard::{self, Damage};
 use super::kind::Kind;
 use super::ledger::{Ledger, Shard};
+use super::places::Place;
 use super::record::{Record, State};
 use super::report::{Report, Stats};
 use super::session::Builder;
 use super::site::Site;
+use super::text::Beginning;
 
 use super::violation::{Event, Violation};
 use crate::lock::Lock;
@@ -124,6 +126,7 @@ impl Shared {
             // SAFETY: it is not freed, so its memory is there, and whoever broke the rule on this
             // string is not writing to it just now.
             State::Live | State::Pending => unsafe { guard::beginning(record) },
+            State::Gone => Beginning::default(),
         };
         let text = Some(beginning.text(record.byte_len));
         self.report(Violation::new(kind, record, text, event, notes));
@@ -176,11 +179,17 @@ impl Shared {
     /// # Safety
     ///
     /// As [`guard::inspect`].
+    #[inline]
     pub(super) unsafe fn inspect(&self, record: &Record) {
         // SAFETY: as the caller promises.
-        let Some(damage) = (unsafe { guard::inspect(record) }) else {
-            return;
-        };
+        if !unsafe { guard::is_intact(record) } {
+            // SAFETY: as the caller promises.
+            self.accuse_damage(record, unsafe { guard::damage(record) });
+        }
+    }
+
+    #[cold]
+    fn accuse_damage(&self, record: &Record, damage: Damage) {
         let (kind, note) = match damage {
             Damage::Prefix(found) => (
                 Kind::Underrun,
@@ -217,12 +226,12 @@ impl Shared {
         unsafe { guard::poison(record) };
     }
 
-    /// Puts the string at `address`, which is [buried](Self::bury), into quarantine. Answers what has
+    /// Puts the string at `place`, which is [buried](Self::bury), into quarantine. Answers what has
     /// to make room for it, which the caller gives back to its backend.
     #[inline]
-    pub(super) fn admit(&self, shard: &mut Shard, address: usize) -> Option<Leaving> {
-        let weight = shard.get(address).map_or(0, Self::weight);
-        shard.quarantine(address);
+    pub(super) fn admit(&self, shard: &mut Shard, place: Place) -> Option<Leaving> {
+        let weight = Self::weight(shard.at(place));
+        shard.quarantine(place);
         let quarantined = self.quarantined.load(Ordering::Relaxed);
         let leaving = if quarantined + weight > self.settings.quarantine {
             shard.release_oldest(|record| self.leave(record))

@@ -8,20 +8,33 @@ use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::marker::PhantomData;
 use core::panic::Location;
+use core::sync::atomic::{AtomicU8, Ordering};
 use std::backtrace::{Backtrace, BacktraceStatus};
-use std::sync::OnceLock;
+
+/// What is known of every site, and cheap to copy.
+#[derive(Clone, Copy)]
+pub(super) struct Moment {
+    pub(super) location: &'static Location<'static>,
+    pub(super) thread: ThreadTag,
+}
+
+impl Moment {
+    /// With what else is known.
+    pub(super) fn with(self, more: Option<Arc<More>>) -> Site {
+        Site { moment: self, more }
+    }
+}
 
 /// A place in the program's code and time.
 #[derive(Clone)]
 pub(super) struct Site {
-    pub(super) location: &'static Location<'static>,
-    pub(super) thread: ThreadTag,
+    pub(super) moment: Moment,
     /// Mostly there is none, for which this allocates nothing.
-    more: Option<Arc<More>>,
+    pub(super) more: Option<Arc<More>>,
 }
 
 /// What there is more to know of a site.
-struct More {
+pub(super) struct More {
     /// The innermost [`Call`](super::Call) that runs.
     call: Option<Arc<Frame>>,
     backtrace: Option<Backtrace>,
@@ -38,11 +51,11 @@ impl Site {
     #[inline]
     pub(super) fn on(thread: &Thread, location: &'static Location<'static>) -> Self {
         let is_plain = thread.calls.get() == 0 && !are_backtraces_wanted();
-        Self {
+        let moment = Moment {
             location,
             thread: thread.tag(),
-            more: if is_plain { None } else { More::now() },
-        }
+        };
+        moment.with(if is_plain { None } else { More::now() })
     }
 
     /// As [`at`](Self::at), in a call that is about to run.
@@ -77,8 +90,21 @@ impl More {
 /// Whether the environment asks for backtraces, as `std` sees it.
 #[inline]
 fn are_backtraces_wanted() -> bool {
-    static WANTED: OnceLock<bool> = OnceLock::new();
-    *WANTED.get_or_init(|| Backtrace::capture().status() == BacktraceStatus::Captured)
+    const UNKNOWN: u8 = 0;
+    const NO: u8 = 1;
+    const YES: u8 = 2;
+    static WANTED: AtomicU8 = AtomicU8::new(UNKNOWN);
+    #[cold]
+    fn ask() -> u8 {
+        let captured = Backtrace::capture().status() == BacktraceStatus::Captured;
+        let wanted = if captured { YES } else { NO };
+        WANTED.store(wanted, Ordering::Relaxed);
+        wanted
+    }
+    match WANTED.load(Ordering::Relaxed) {
+        UNKNOWN => ask() == YES,
+        wanted => wanted == YES,
+    }
 }
 
 /// A call that runs.

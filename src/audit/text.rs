@@ -23,13 +23,18 @@ impl Default for Beginning {
     }
 }
 
+#[allow(clippy::cast_possible_truncation)] // What is shown is short.
 impl Beginning {
     /// The beginning of `data`.
+    #[inline]
     pub(super) fn of(data: &[u8]) -> Self {
+        if let Some((&bytes, _)) = data.split_first_chunk() {
+            let len = SHOWN as u8;
+            return Self { bytes, len };
+        }
         let mut beginning = Self::default();
-        let len = data.len().min(SHOWN);
-        beginning.bytes[..len].copy_from_slice(&data[..len]);
-        beginning.len = u8::try_from(len).unwrap_or(u8::MAX);
+        beginning.bytes[..data.len()].copy_from_slice(data);
+        beginning.len = data.len() as u8;
         beginning
     }
 

@@ -78,13 +78,13 @@ impl Event {
     /// calls it: a [`backtrace`](Event::backtrace) tells.
     #[must_use]
     pub const fn location(&self) -> &'static Location<'static> {
-        self.site.location
+        self.site.moment.location
     }
 
     /// The name of the thread, or what stands for it where it has none.
     #[must_use]
     pub fn thread(&self) -> String {
-        self.site.thread.name()
+        self.site.moment.thread.name()
     }
 
     /// The name of the innermost [`Call`](super::Call) that ran on the thread. For a string that was

@@ -32,11 +32,12 @@ fn with_record_in<R>(
 ) -> Option<R> {
     let address = string.addr().get();
     let mut shard = session.ledger.shard(address).lock();
-    let record = shard.get_mut(address)?;
+    let place = shard.find(address)?;
+    let record = shard.at(place);
     let was_freed = record.state == State::Freed;
     let result = op(record);
     if !was_freed && record.state == State::Freed {
-        let leaving = session.admit(&mut shard, address);
+        let leaving = session.admit(&mut shard, place);
         drop(shard);
         if let Some(leaving) = leaving {
             leaving.release();
@@ -140,9 +141,9 @@ unsafe fn allocate_in(
     unsafe { guard::put_up(&record) };
     let address = string.addr().get();
     current::remove_outsider(address);
-    let vanished = session.ledger.shard(address).lock().insert(record);
-    if let Some(vanished) = vanished {
-        session.accuse_vanished(&vanished);
+    let mut shard = session.ledger.shard(address).lock();
+    if let Some(vanished) = shard.insert(record) {
+        session.accuse_vanished(vanished);
     }
     Some(string)
 }
@@ -178,10 +179,9 @@ fn shorter_source(session: &Shared, source: *const u8, bytes: u32, line: Line) -
 /// will do.
 #[inline]
 pub(super) unsafe fn free(watcher: Watcher<'_>, inner: Inner, string: NonNull<u16>, line: Line) {
-    let event = || Event::new(Action::Freed, Site::at(line));
     let known = with_record(watcher, string, |session, record| {
         // SAFETY: its owner uses it no more, as the caller promises.
-        unsafe { free_record(session, record, event()) };
+        unsafe { free_record(session, record, Action::Freed, line) };
     });
     if known.is_none()
         && (matches!(watcher, Watcher::Nobody)
@@ -198,10 +198,10 @@ pub(super) unsafe fn free(watcher: Watcher<'_>, inner: Inner, string: NonNull<u1
 ///
 /// The string's owner uses it no more.
 #[inline]
-unsafe fn free_record(session: &Shared, record: &mut Record, event: Event) {
+unsafe fn free_record(session: &Shared, record: &mut Record, action: Action, line: Line) {
     match record.state {
         State::Live => {
-            record.freed = Some(event);
+            record.note_end(action, Site::at(line));
             if record.pins() > 0 {
                 record.state = State::Pending;
             } else {
@@ -209,8 +209,9 @@ unsafe fn free_record(session: &Shared, record: &mut Record, event: Event) {
                 unsafe { session.bury(record) };
             }
         }
-        State::Pending | State::Freed => {
+        State::Pending | State::Freed | State::Gone => {
             let kind = record.after_free(Kind::DoubleFree);
+            let event = Event::new(action, Site::at(line));
             session.accuse(kind, record, Some(event));
         }
     }
@@ -274,7 +275,7 @@ pub(super) unsafe fn reallocate(
                 Plan::Done
             }
             State::Live => Plan::Move { old_len },
-            State::Pending | State::Freed => {
+            State::Pending | State::Freed | State::Gone => {
                 accuse_use(session, record, Action::Reallocated, line);
                 Plan::Refuse
             }
@@ -293,7 +294,7 @@ pub(super) unsafe fn reallocate(
             with_record(watcher, new, |_, record| record.unwritten = false);
             with_record(watcher, string, |session, record| {
                 // SAFETY: the new string has taken the old one's place.
-                unsafe { free_record(session, record, event()) };
+                unsafe { free_record(session, record, Action::Reallocated, line) };
             });
             Some(new)
         }

@@ -9,6 +9,7 @@ use crate::lock::Lock;
 use crate::watch;
 use alloc::vec::Vec;
 use core::ptr::NonNull;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 struct Pin {
     /// The string's address. The list is sorted by it.
@@ -20,6 +21,9 @@ struct Pin {
 }
 
 static PINS: Lock<Vec<Pin>> = Lock::new(Vec::new());
+
+/// How many strings are pinned. For the same reason as in [`watch`], relaxed is enough.
+static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 fn position(pins: &[Pin], string: NonNull<u16>) -> Result<usize, usize> {
     pins.binary_search_by_key(&string.addr().get(), |pin| pin.address)
@@ -41,6 +45,7 @@ pub(super) fn add(string: NonNull<u16>) -> Result<(), AllocError> {
                     freed: false,
                 },
             );
+            COUNT.store(pins.len(), Ordering::Relaxed);
             watch::raise();
         }
     }
@@ -60,13 +65,21 @@ pub(super) fn release(string: NonNull<u16>) -> bool {
         return false;
     }
     watch::lower();
-    pins.remove(at).freed
+    let pin = pins.remove(at);
+    COUNT.store(pins.len(), Ordering::Relaxed);
+    pin.freed
 }
 
 /// The owner frees `string`. Answers whether it is pinned, in which case the last release does
 /// what is left to do.
+#[inline]
 #[must_use]
 pub(super) fn defer_free(string: NonNull<u16>) -> bool {
+    COUNT.load(Ordering::Relaxed) > 0 && defer_free_if_pinned(string)
+}
+
+#[cold]
+fn defer_free_if_pinned(string: NonNull<u16>) -> bool {
     let mut pins = PINS.lock();
     position(&pins, string).is_ok_and(|at| {
         pins[at].freed = true;
@@ -76,5 +89,5 @@ pub(super) fn defer_free(string: NonNull<u16>) -> bool {
 
 /// Whether `string` has a pin.
 pub(super) fn is_pinned(string: NonNull<u16>) -> bool {
-    position(&PINS.lock(), string).is_ok()
+    COUNT.load(Ordering::Relaxed) > 0 && position(&PINS.lock(), string).is_ok()
 }

@@ -4,7 +4,6 @@ use super::{Backend, frame, pins};
 use crate::error::AllocError;
 use crate::heap::Heap;
 use crate::layout::{BlockLayout, UNIT};
-use crate::watch;
 use core::ptr::NonNull;
 
 const LAYOUT: BlockLayout = BlockLayout::NATIVE;
@@ -90,7 +89,7 @@ unsafe impl<H: Heap> Backend for Portable<H> {
         let wanted = bytes as usize;
         let (source, len) = frame::readable(source, string, old_len, usable, wanted);
 
-        let pinned = !watch::is_idle() && pins::is_pinned(string);
+        let pinned = pins::is_pinned(string);
         let in_place = size <= usable && !pinned;
         let target = if in_place {
             string
@@ -112,7 +111,7 @@ unsafe impl<H: Heap> Backend for Portable<H> {
 
     #[inline]
     unsafe fn free(&self, string: NonNull<u16>) {
-        if watch::is_idle() || !pins::defer_free(string) {
+        if !pins::defer_free(string) {
             // SAFETY: as the caller promises, and it has no pin.
             unsafe { self.free_unpinned(string) };
         }
