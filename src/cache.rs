@@ -179,7 +179,8 @@ unsafe impl Heap for ThreadCache {
         // SAFETY: the caller's block is one of the heap below. A block that is freed twice in a
         // row, which no caller may, is in the cache and therefore still allocated down there.
         let size = unsafe { Below.usable_size(block) };
-        // Heaps round sizes up in ways of their own. OLEAUT32's are multiples of 16.
+        // Heaps round sizes up in ways of their own. OLEAUT32's are multiples of 16. A block that the
+        // heap could not but make 16 bytes larger counts as the larger one.
         let size = size & !(GRANULE as usize - 1);
         if let Some(unwanted) = keep(block, size) {
             // SAFETY: it is in the cache no more, and its user freed it.

@@ -563,6 +563,43 @@ fn sessions_may_end_in_any_order() {
     second.finish().assert_clean();
 }
 
+/// Strings that are older than every session, which no ledger knows. In a process of its own, in which
+/// nobody else has a session.
+#[test]
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn strings_older_than_the_session() {
+    const ALONE: &str = "PORTABLE_BSTR_TEST_ALONE";
+    if std::env::var_os(ALONE).is_none() {
+        let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+        let again = again.args(["--exact", "strings_older_than_the_session"]);
+        let output = again.env(ALONE, "1").output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        return;
+    }
+    let (freed, moved, twice, kept) = (ready(), ready(), ready(), ready());
+    audit::check(|| {
+        free(freed);
+        let mut slot = moved;
+        // SAFETY: the string is live.
+        assert_eq!(unsafe { SysReAllocStringLen(&mut slot, null(), 500) }, TRUE);
+        free(slot);
+    });
+    let twice_freed = kinds_of(|| {
+        free(twice);
+        free(twice);
+    });
+    assert_eq!(twice_freed, [Kind::NotABstr], "it is no string any more");
+    // What only looks like one: a BSTR on the stack, at every alignment.
+    #[repr(C, align(16))]
+    struct OnTheStack([u32; 16]);
+    let on_the_stack = OnTheStack([0; 16]);
+    for word in 2..8 {
+        let pointer = (&raw const on_the_stack.0[word]).cast();
+        assert_eq!(kinds_of(|| free(pointer)), [Kind::NotABstr]);
+    }
+    free(kept);
+}
+
 #[test]
 fn a_wrong_free_does_nothing_further() {
     let mut words = [7_u32; 16];

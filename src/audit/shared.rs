@@ -14,6 +14,7 @@ use super::text::Beginning;
 
 use super::violation::{Event, Violation};
 use crate::lock::Lock;
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -37,6 +38,8 @@ pub(super) struct Shared {
     /// How many bytes are in quarantine.
     quarantined: AtomicUsize,
     violations: Lock<Vec<Violation>>,
+    /// The addresses of strings older than all sessions that were freed or reallocated in this one.
+    older: Lock<BTreeSet<usize>>,
     /// How many allocations were asked for, where some are to fail.
     asked: AtomicU64,
     /// The last allocation that was made to fail.
@@ -58,6 +61,7 @@ impl Shared {
             epoch: AtomicU64::new(0),
             quarantined: AtomicUsize::new(0),
             violations: Lock::new(Vec::new()),
+            older: Lock::new(BTreeSet::new()),
             asked: AtomicU64::new(0),
             fault: Lock::new(None),
         }
@@ -84,6 +88,13 @@ impl Shared {
             *self.fault.lock() = Some(site.clone());
         }
         fails
+    }
+
+    /// Whether a pointer that nobody knows comes up for the first time. A string that is older than
+    /// the session is freed once; after that its address means nothing.
+    pub(super) fn is_new_to_it(&self, string: NonNull<u16>) -> bool {
+        let is_inside = self.ledger.containing(string.addr().get()).is_some();
+        !is_inside && self.older.lock().insert(string.addr().get())
     }
 
     /// The last allocation that was made to fail.

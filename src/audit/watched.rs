@@ -7,6 +7,7 @@ use super::audited::Inner;
 use super::current::{self, Watcher};
 use super::guard;
 use super::kind::Kind;
+use super::older;
 use super::record::{Record, State};
 use super::shared::Shared;
 use super::site::Site;
@@ -70,8 +71,11 @@ fn is_tolerable(watcher: Watcher<'_>, string: NonNull<u16>, action: Action, line
         // Nobody watches this thread, so the string may be older than all sessions.
         Watcher::Nobody | Watcher::Others => true,
         Watcher::Session(session) => {
-            session.accuse_unknown(string, Event::new(action, Site::at(line)));
-            false
+            let is_older = session.is_new_to_it(string) && older::looks_like_a_string(string);
+            if !is_older {
+                session.accuse_unknown(string, Event::new(action, Site::at(line)));
+            }
+            is_older
         }
     }
 }

@@ -87,7 +87,8 @@ unsafe impl<H: Heap> Backend for Portable<H> {
         // The prefix is the caller's to rewrite, so the block has the last word on it.
         let old_len = stated.min(LAYOUT.capacity(usable));
         let wanted = bytes as usize;
-        let (source, len) = frame::readable(source, string, old_len, usable, wanted);
+        let extent = usable - LAYOUT.header() as usize;
+        let (source, len) = frame::readable(source, string, old_len, extent, wanted);
 
         let pinned = pins::is_pinned(string);
         let in_place = size <= usable && !pinned;

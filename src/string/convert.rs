@@ -57,12 +57,15 @@ impl TryFrom<BSTR> for String {
     }
 }
 
-/// Refuses embedded NULs. An odd last byte is left out.
+/// Refuses NULs, at the end too. An odd last byte is left out.
 impl TryFrom<&BSTR> for U16CString {
     type Error = ContainsNul<u16>;
 
     fn try_from(value: &BSTR) -> Result<Self, Self::Error> {
-        Self::from_ustr(value.as_u16str())
+        // With the terminator, which it would otherwise take a last NUL for.
+        let mut units = value.to_vec();
+        units.push(0);
+        Self::from_vec(units)
     }
 }
 

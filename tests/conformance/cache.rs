@@ -1,7 +1,9 @@
 //! OLEAUT32's cache of freed blocks, seen from outside.
 
 use crate::Mark::{R, T};
-use crate::common::{HEADER, Owned, Process, block_size, bytes_of, expect, wide};
+use crate::common::{
+    HEADER, Owned, Process, block_size, bytes_of, expect, has_default_cache, wide,
+};
 use crate::{Row, Subject, filler, row};
 use portable_bstr::sys::BSTR;
 use std::cell::RefCell;
@@ -203,6 +205,39 @@ fn while_a_thread_ends(_: &Subject<'_>) {
         });
         assert!(done.load(Ordering::Relaxed), "the destructor panicked");
     }
+}
+
+/// T: a freed block serves the next string of its size, also where the C library gave some bytes
+/// more than asked for, which may not carry it into the bucket above.
+#[test]
+fn a_block_with_bytes_to_spare_is_found_again() {
+    if !has_default_cache() {
+        return;
+    }
+    on_a_new_thread(|later| {
+        // Holes that do not divide into blocks of this size, for a C library that fills holes.
+        let holes: Vec<_> = (0..40).map(|i| vec![0_u8; 1528 + i / 2 * 16]).collect();
+        let (holes, walls): (Vec<_>, Vec<_>) =
+            holes.into_iter().enumerate().partition(|(i, _)| i % 2 == 0);
+        drop(holes);
+        let spare = (0..2000).find_map(|_| {
+            let string = string(64);
+            if usable_size(string.raw()) >= 80 {
+                return Some(string);
+            }
+            later.push(string);
+            None
+        });
+        match spare {
+            Some(string) => {
+                let raw = string.raw();
+                drop(string);
+                assert_eq!(strings(64, 1)[0].raw(), raw, "it was kept elsewhere");
+            }
+            None => println!("skipped: this heap gives exactly what is asked for"),
+        }
+        drop(walls);
+    });
 }
 
 /// What the heap below says of the size of a string's block.

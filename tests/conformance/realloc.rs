@@ -27,6 +27,7 @@ pub(crate) const FACTS: &[Row] = &[
     row(U, "SysReAllocStringLen from inside the string itself copies what there is", relen_inside),
     row(W, "SysReAllocStringLen of no characters is an empty string and not NULL", relen_0),
     row(W, "SysReAllocStringLen of NULL in *pbstr allocates", relen_from_null),
+    row(W, "SysReAllocStringLen of NULL in *pbstr and a NULL source is zeros", relen_null_from_null),
     row(W, "SysReAllocStringLen of too many characters is FALSE, *pbstr untouched", relen_over_limit),
     row(U, "SysReAllocStringLen of a NULL pbstr is FALSE", relen_null_pbstr),
 ];
@@ -196,6 +197,12 @@ fn relen_from_null(subject: &Subject<'_>) {
     let mut string = Owned::null(subject.ole);
     assert_eq!(string.assign(&[0x61, 0, 0x62]), TRUE);
     string.expect(&bytes_of(&[0x61, 0, 0x62]));
+}
+
+fn relen_null_from_null(subject: &Subject<'_>) {
+    if subject.is_audited("it does not let unspecified contents be zero") {
+        return;
+    }
     dirty(subject, 6);
     let mut string = Owned::null(subject.ole);
     assert_eq!(string.resize(3), TRUE);
