@@ -18,6 +18,8 @@ pub mod audit;
 pub mod backend;
 #[cfg(feature = "std")]
 mod cache;
+#[cfg(feature = "capi")]
+pub mod capi;
 mod error;
 pub mod heap;
 pub mod layout;

@@ -149,9 +149,6 @@ fn a_locked_array_stays() {
     // SAFETY: it is not used again.
     assert_eq!(unsafe { SafeArrayDestroy(psa) }, S_OK);
     // SAFETY: NULL is no array.
-    assert_eq!(
-        unsafe { SafeArrayDestroy(null()) },
-        S_OK,
-        "U: as of strings"
-    );
+    let result = unsafe { SafeArrayDestroy(null()) };
+    assert_eq!(result, S_OK, "U: as of strings");
 }
