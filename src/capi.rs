@@ -11,7 +11,7 @@
 //! as well. With [cargo-c], `cargo cinstall` builds and installs both libraries, the header and a
 //! pkg-config file.
 //!
-//! Every function of [`sys`](crate::sys) has its own name, but not on Windows, where OLEAUT32 has
+//! Every function of [`sys`] has its own name, but not on Windows, where OLEAUT32 has
 //! it; and everywhere a second one, `portable_SysAllocString` and so on, which nobody else has.
 //!
 //! # windows-sys

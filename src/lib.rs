@@ -22,6 +22,7 @@ mod cache;
 pub mod capi;
 mod error;
 pub mod heap;
+pub mod integrations;
 pub mod layout;
 mod lock;
 #[cfg(feature = "audit")]
