@@ -163,6 +163,99 @@ fn from_cpp17_with_narrow_wchar_t() {
     run(&build(cpp, "raii.cpp", "cpp17-short", &flags, Link::Static));
 }
 
+/// What a program that breaks two rules ends with, under the audit of its environment.
+fn run_broken(name: &str, environment: &[(&str, &str)]) -> Option<Output> {
+    let program = build(c()?, "broken.c", name, &["-std=c99"], Link::Shared);
+    let output = Command::new(program)
+        .env_remove("RUST_LIB_BACKTRACE")
+        .envs(environment.iter().copied())
+        .output()
+        .expect("the program runs");
+    // Though it exits early, what it wrote is all there.
+    assert_eq!(output.stdout, b"to be flushed");
+    Some(output)
+}
+
+#[test]
+fn the_environment_asks_for_an_audit() {
+    let environment = [("BSTR_AUDIT", "1"), ("RUST_BACKTRACE", "1")];
+    let Some(output) = run_broken("broken", &environment) else {
+        return;
+    };
+    assert_eq!(output.status.code(), Some(0), "as without it");
+    let report = String::from_utf8(output.stderr).expect("the report is text");
+    for expected in [
+        "error[leak]: ",
+        "error[double-free]: ",
+        "\"forgotten\"",
+        "\"freed\"",
+        "2 rules broken: 2 strings allocated, 1 freed",
+    ] {
+        assert!(report.contains(expected), "{expected}\n{report}");
+    }
+    // The system may lack what reads the lines of C.
+    if cfg!(target_os = "linux") {
+        let source = include_str!("capi/broken.c").lines();
+        for (number, line) in source.enumerate() {
+            if let Some((_, function)) = line.split_once("/* In ")
+                && let Some(function) = function.strip_suffix(" */")
+            {
+                let place = format!("broken.c:{}:", number + 1);
+                let known = report
+                    .lines()
+                    .any(|line| line.contains(function) && line.contains(&place));
+                assert!(known, "{function} at {place}\n{report}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_environment_asks_for_json_and_an_exit_code() {
+    for (code, expected) in [("77", 77), ("nonsense", 1)] {
+        let environment = [("BSTR_AUDIT", "json"), ("BSTR_AUDIT_EXIT_CODE", code)];
+        let Some(output) = run_broken(&format!("broken-json-{expected}"), &environment) else {
+            return;
+        };
+        assert_eq!(output.status.code(), Some(expected));
+        let report = String::from_utf8(output.stderr).expect("the report is text");
+        let lines: Vec<_> = report.lines().collect();
+        let [double_free, leak, stats] = lines[..] else {
+            panic!("not three lines:\n{report}")
+        };
+        assert!(
+            double_free.starts_with("{\"kind\":\"double-free\","),
+            "{report}"
+        );
+        assert!(leak.starts_with("{\"kind\":\"leak\","), "{report}");
+        assert_eq!(stats, "{\"violations\":2,\"allocated\":2,\"freed\":1}");
+    }
+}
+
+/// A program that breaks no rule is told so, and ends as ever. So is one that nobody audits.
+#[test]
+fn the_environment_of_a_program_without_mistakes() {
+    let Some(cpp) = cpp() else { return };
+    let program = build(
+        cpp,
+        "raii.cpp",
+        "raii-audited",
+        &["-std=c++17"],
+        Link::Shared,
+    );
+    for (wish, expected) in [("1", "no rule broken: "), ("0", ""), ("", "")] {
+        let output = Command::new(&program)
+            .env("BSTR_AUDIT", wish)
+            .env("BSTR_AUDIT_EXIT_CODE", "77")
+            .output()
+            .expect("the program runs");
+        assert_success("raii-audited", &output);
+        let report = String::from_utf8(output.stderr).expect("the report is text");
+        assert!(report.starts_with(expected), "{report}");
+        assert_eq!(report.is_empty(), expected.is_empty(), "{report}");
+    }
+}
+
 /// Every one of the names, each with its second one.
 fn expected_symbols() -> BTreeSet<String> {
     let with_prefix = NAMES.iter().map(|name| format!("portable_{name}"));

@@ -5,7 +5,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <new>
-#include <string>
 #include <string_view>
 #include <utility>
 
@@ -107,7 +106,7 @@ int main() {
     Bstr moved = std::move(got);
     CHECK(copy.view() == moved.view() && copy.get() != moved.get() && got.get() == nullptr);
     CHECK(SysReAllocStringLen(moved.put(), nullptr, 3) == TRUE);
-    CHECK(moved.view() == std::u16string(3, u'\0'));
+    CHECK(moved.view().size() == 3);
     moved = copy;
     CHECK(VarBstrCat(copy.get(), moved.get(), got.put()) == S_OK);
     CHECK(got.view() == u"ready \u2713ready \u2713");

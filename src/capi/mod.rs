@@ -14,6 +14,22 @@
 //! Every function of [`sys`] has its own name, but not on Windows, where OLEAUT32 has
 //! it; and everywhere a second one, `portable_SysAllocString` and so on, which nobody else has.
 //!
+//! # The audit from outside
+//!
+//! In a library with the feature `audit` too, the environment turns the audit on, for every thread
+//! and from the program's first call to its exit:
+//!
+//! | variable | what it does |
+//! |---|---|
+//! | `BSTR_AUDIT=1` | audits the program, and writes the report to stderr when it exits |
+//! | `BSTR_AUDIT=json` | the same, one object of JSON a line |
+//! | `BSTR_AUDIT_EXIT_CODE=n` | where a rule was broken, the program's exit code is `n` |
+//! | `RUST_BACKTRACE=1` | shows who called, by line where the program was compiled with `-g` |
+//!
+//! What is freed after that, by a static object that was there before the program's first string,
+//! counts as leaked. A program that ends otherwise than by `exit` or by returning from `main` has no
+//! report.
+//!
 //! # windows-sys
 //!
 //! The exports are also what the declarations of `windows-sys` link to where there is no Windows.
@@ -35,6 +51,15 @@
 //!
 //! [cargo-c]: https://github.com/lu-zero/cargo-c
 
+#[cfg(feature = "audit")]
+mod environment;
+
+/// Where there is no audit, nobody can ask for one.
+#[cfg(not(feature = "audit"))]
+mod environment {
+    pub(super) const fn look() {}
+}
+
 use crate::sys::{self, BOOL, BSTR, HRESULT, PCSTR, PCWSTR, SAFEARRAY};
 
 /// Exports functions of [`sys`] under their own names and under the prefix.
@@ -49,6 +74,7 @@ macro_rules! export {
             #[cfg_attr(not(windows), unsafe(no_mangle))]
             #[allow(dead_code, non_snake_case, unused_unsafe)]
             unsafe extern "system" fn $name($($argument: $type),*) $(-> $result)? {
+                environment::look();
                 // SAFETY: as the caller promises.
                 unsafe { sys::$name($($argument),*) }
             }
@@ -59,6 +85,7 @@ macro_rules! export {
             #[unsafe(export_name = concat!("portable_", stringify!($name)))]
             #[allow(unused_unsafe)]
             unsafe extern "system" fn prefixed($($argument: $type),*) $(-> $result)? {
+                environment::look();
                 // SAFETY: as the caller promises.
                 unsafe { sys::$name($($argument),*) }
             }
