@@ -232,6 +232,28 @@ fn the_environment_asks_for_json_and_an_exit_code() {
     }
 }
 
+/// A new user's first program does what the README says of it.
+#[test]
+fn the_program_in_the_readme() {
+    let Some(c) = c() else { return };
+    let (_, program) = include_str!("../README.md")
+        .split_once("```c\n")
+        .expect("the README has a program");
+    let (program, _) = program.split_once("```").expect("the program ends");
+    let source = LIBRARIES.join("readme.c");
+    std::fs::write(&source, program).expect("it can be written");
+    let source = source.to_str().expect("paths are text");
+    let program = build(c, source, "readme", &["-std=c99"], Link::Shared);
+    let output = Command::new(program)
+        .env("BSTR_AUDIT", "1")
+        .output()
+        .expect("the program runs");
+    assert_success("readme", &output);
+    let report = String::from_utf8(output.stderr).expect("the report is text");
+    assert!(report.starts_with("error[leak]: "), "{report}");
+    assert!(report.contains("\"ready\""), "{report}");
+}
+
 /// A program that breaks no rule is told so, and ends as ever. So is one that nobody audits.
 #[test]
 fn the_environment_of_a_program_without_mistakes() {
