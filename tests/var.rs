@@ -8,13 +8,13 @@ use portable_bstr::sys::*;
 use std::ptr::{NonNull, null, null_mut};
 
 /// What a row calls a string: its bytes, `None` for NULL.
-type Bytes = Option<&'static [u8]>;
+type Bytes<'a> = Option<&'a [u8]>;
 
-const NULL: Bytes = None;
-const EMPTY: Bytes = Some(&[]);
+const NULL: Bytes<'static> = None;
+const EMPTY: Bytes<'static> = Some(&[]);
 
 /// An owned string of these bytes, empty ones not NULL.
-fn string(bytes: Bytes) -> Owned {
+fn string(bytes: Bytes<'_>) -> Owned {
     let Some(bytes) = bytes else {
         return Owned::new();
     };
@@ -27,7 +27,7 @@ fn string(bytes: Bytes) -> Owned {
 
 #[test]
 fn joining_bytes() {
-    let table: &[(Bytes, Bytes, &[u8], &str)] = &[
+    let table: &[(Bytes<'_>, Bytes<'_>, &[u8], &str)] = &[
         (NULL, NULL, b"", "T: not NULL"),
         (NULL, EMPTY, b"", "T"),
         (EMPTY, EMPTY, b"", "T"),
@@ -133,7 +133,7 @@ fn joining_more_than_a_string_can_have() {
 }
 
 /// What comparing two strings answers, which must be the opposite the other way round.
-fn compare(left: Bytes, right: Bytes, lcid: u32, flags: u32) -> u32 {
+fn compare(left: Bytes<'_>, right: Bytes<'_>, lcid: u32, flags: u32) -> u32 {
     let (left, right) = (string(left), string(right));
     // SAFETY: both are strings.
     let there = unsafe { VarBstrCmp(left.as_raw(), right.as_raw(), lcid, flags) };
@@ -145,7 +145,7 @@ fn compare(left: Bytes, right: Bytes, lcid: u32, flags: u32) -> u32 {
 
 #[test]
 fn comparing_bytes() {
-    let table: &[(Bytes, Bytes, u32, &str)] = &[
+    let table: &[(Bytes<'_>, Bytes<'_>, u32, &str)] = &[
         (NULL, NULL, VARCMP_EQ, "T"),
         (NULL, EMPTY, VARCMP_EQ, "T"),
         (
@@ -211,11 +211,9 @@ mod by_locale {
     const KANA_TYPES: [u32; 2] = [NORM_IGNOREKANATYPE, 0x40];
 
     fn text(left: &str, right: &str, lcid: u32, flags: u32) -> u32 {
-        let bytes = |text: &str| -> Bytes {
-            let units = text.encode_utf16().flat_map(u16::to_ne_bytes);
-            Some(units.collect::<Vec<_>>().leak())
-        };
-        compare(bytes(left), bytes(right), lcid, flags)
+        let [left, right] = [left, right]
+            .map(|text| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_ne_bytes).collect() });
+        compare(Some(&left), Some(&right), lcid, flags)
     }
 
     #[test]
