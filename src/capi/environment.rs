@@ -1,7 +1,7 @@
 //! The audit from outside: a word in the environment, and the program is audited from its first
 //! string to its exit.
 
-use crate::audit::{Handle, Session};
+use crate::audit::{Handle, Session, want_backtraces};
 use core::ffi::{c_int, c_void};
 use core::ptr::null_mut;
 use std::env;
@@ -34,6 +34,7 @@ fn start() -> Option<Handle> {
     if unsafe { atexit(report) } != 0 {
         return None;
     }
+    want_backtraces();
     Some(Session::builder().process_wide().start().detach())
 }
 

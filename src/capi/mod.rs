@@ -24,7 +24,8 @@
 //! | `BSTR_AUDIT=1` | audits the program, and writes the report to stderr when it exits |
 //! | `BSTR_AUDIT=json` | the same, one object of JSON a line |
 //! | `BSTR_AUDIT_EXIT_CODE=n` | where a rule was broken, the program's exit code is `n` |
-//! | `RUST_BACKTRACE=1` | shows who called, by line where the program was compiled with `-g` |
+//!
+//! The report names the program's lines where that was compiled with `-g`, and else its functions.
 //!
 //! What is freed after that, by a static object that was there before the program's first string,
 //! counts as leaked. A program that ends otherwise than by `exit` or by returning from `main` has no

@@ -1,4 +1,4 @@
-/* Breaks two rules. What is behind "In" is the function that the report has to name for a line. */
+/* Breaks rules three times. What is behind "In" is the function that the report has to name for a line. */
 
 #include "portable_bstr.h"
 
@@ -6,6 +6,7 @@
 
 static void forget(void) {
     static const OLECHAR text[] = {'f', 'o', 'r', 'g', 'o', 't', 't', 'e', 'n', 0};
+    SysAllocString(text); /* In forget */
     SysAllocString(text); /* In forget */
 }
 
