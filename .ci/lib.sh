@@ -131,6 +131,12 @@ apt_install() {
     apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$1"
 }
 
+# The names in Cargo.toml's [features]. Elsewhere in the metadata `features` is a list, not a map.
+features() {
+    cargo metadata --no-deps --format-version 1 |
+        sed -n 's/.*"features":{\([^}]*\)}.*/\1/p' | grep -o '"[^"]*":\[' | tr -d '":['
+}
+
 # The triple of this machine.
 host_triple() {
     rustc -vV | sed -n 's/^host: //p'

@@ -18,8 +18,11 @@ pub mod audit;
 pub mod backend;
 #[cfg(feature = "std")]
 mod cache;
+#[cfg(feature = "capi")]
+pub mod capi;
 mod error;
 pub mod heap;
+pub mod integrations;
 pub mod layout;
 mod lock;
 #[cfg(feature = "audit")]

@@ -1,5 +1,6 @@
 //! Reports for machines: JSON, one object a line.
 
+use super::render::Place;
 use super::report::Report;
 use super::violation::{Event, Violation};
 use alloc::format;
@@ -42,13 +43,13 @@ fn violation(violation: &Violation) -> String {
 }
 
 fn event(event: &Event) -> String {
-    let location = event.location();
+    let place = Place::of(event);
     format!(
         "{{\"action\":{},\"file\":{},\"line\":{},\"column\":{},\"thread\":{},\"call\":{}}}",
         quoted(&event.action().to_string()),
-        quoted(location.file()),
-        location.line(),
-        location.column(),
+        quoted(&place.file),
+        place.line,
+        place.column,
         quoted(&event.thread()),
         or_null(event.call().map(quoted)),
     )

@@ -77,6 +77,8 @@ pub use current::Entered;
 pub use kind::Kind;
 pub use report::{Report, Stats};
 pub use session::{Builder, Handle, Session};
+#[cfg(feature = "capi")]
+pub(crate) use site::want_backtraces;
 pub use sweep::{Run, Sweep, sweep};
 pub use violation::{Action, Event, Violation};
 

@@ -69,10 +69,10 @@ pub(super) fn violation(violation: &Violation, colour: bool) -> String {
 
 /// A line of code.
 #[derive(Debug, PartialEq, Eq)]
-struct Place {
-    file: String,
-    line: usize,
-    column: usize,
+pub(super) struct Place {
+    pub(super) file: String,
+    pub(super) line: usize,
+    pub(super) column: usize,
 }
 
 impl fmt::Display for Place {
@@ -82,9 +82,9 @@ impl fmt::Display for Place {
 }
 
 impl Place {
-    /// The line that did what an event says. A destructor is not told who calls it, but a backtrace
-    /// knows.
-    fn of(event: &Event) -> Self {
+    /// The line that did what an event says. Destructors and exports are not told who calls them, but
+    /// a backtrace knows.
+    pub(super) fn of(event: &Event) -> Self {
         let location = event.location();
         let caller = || {
             let callers = callers(&event.backtrace()?.to_string());
@@ -96,7 +96,7 @@ impl Place {
             line: location.line() as usize,
             column: location.column() as usize,
         };
-        if is_destructor(event) {
+        if is_destructor(event) || is_export(event) {
             caller().unwrap_or(told)
         } else {
             told
@@ -120,6 +120,12 @@ impl Place {
 fn is_destructor(event: &Event) -> bool {
     let file = event.location().file();
     file.ends_with("core/src/ptr/mod.rs") || file.ends_with("core\\src\\ptr\\mod.rs")
+}
+
+/// Whether what an event says was done by one of the functions exported for C.
+fn is_export(event: &Event) -> bool {
+    let file = event.location().file();
+    file.ends_with("src/capi/mod.rs") || file.ends_with("src\\capi\\mod.rs")
 }
 
 /// A line of code to be shown, and what to say of it.
@@ -282,7 +288,13 @@ fn notes(violation: &Violation) -> Vec<String> {
 ///
 /// A backtrace's text has a line `number: function`, and for most functions a line `at file` next.
 fn callers(backtrace: &str) -> Vec<String> {
-    const NOT_THEIRS: [&str; 8] = [
+    /// With the exports, as C code sees their names.
+    const NOT_THEIRS: [&str; 13] = [
+        "portable_Sys",
+        "portable_Var",
+        "Sys",
+        "VarBstr",
+        "BstrFromVector",
         "portable_bstr::",
         "std::",
         "core::",
@@ -302,12 +314,14 @@ fn callers(backtrace: &str) -> Vec<String> {
         } else if let Some((_, function)) = line.split_once(": ") {
             let path = function.trim_start_matches(['<', '&', '(']);
             let path = path.trim_start_matches("dyn ");
-            is_theirs = path != "main" && !NOT_THEIRS.iter().any(|known| path.starts_with(known));
+            is_theirs = !NOT_THEIRS.iter().any(|known| path.starts_with(known));
             if is_theirs {
                 callers.push(function.to_string());
             }
         }
     }
+    // That of a program in C has a line. That of a program in Rust calls the one that has.
+    callers.retain(|caller| caller != "main");
     callers
 }
 

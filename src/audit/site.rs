@@ -87,13 +87,23 @@ impl More {
     }
 }
 
-/// Whether the environment asks for backtraces, as `std` sees it.
+/// Whether backtraces are kept: not known before anybody has asked.
+static WANTED: AtomicU8 = AtomicU8::new(UNKNOWN);
+
+const UNKNOWN: u8 = 0;
+const NO: u8 = 1;
+const YES: u8 = 2;
+
+/// Keeps backtraces though the environment does not ask for them: for callers in C, which have no
+/// other way to say who they are.
+#[cfg(feature = "capi")]
+pub(crate) fn want_backtraces() {
+    WANTED.store(YES, Ordering::Relaxed);
+}
+
+/// Whether backtraces are kept: where the environment asks for them, as `std` sees it, or a caller.
 #[inline]
 fn are_backtraces_wanted() -> bool {
-    const UNKNOWN: u8 = 0;
-    const NO: u8 = 1;
-    const YES: u8 = 2;
-    static WANTED: AtomicU8 = AtomicU8::new(UNKNOWN);
     #[cold]
     fn ask() -> u8 {
         let captured = Backtrace::capture().status() == BacktraceStatus::Captured;

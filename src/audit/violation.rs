@@ -2,6 +2,7 @@
 
 use super::kind::Kind;
 use super::record::Record;
+use super::render::Place;
 use super::site::Site;
 use super::text::Beginning;
 use alloc::string::String;
@@ -218,9 +219,9 @@ impl Violation {
 
     /// Whether `other` is the same mistake made again.
     pub(super) fn repeats(&self, other: &Self) -> bool {
-        fn story(violation: &Violation) -> impl Iterator<Item = (Action, &Location<'static>)> {
+        fn story(violation: &Violation) -> impl Iterator<Item = (Action, Place)> {
             let events = violation.history.iter();
-            events.map(|event| (event.action(), event.location()))
+            events.map(|event| (event.action(), Place::of(event)))
         }
         self.kind == other.kind && story(self).eq(story(other))
     }

@@ -14,15 +14,36 @@
 //! | [`SysStringLen`], [`SysStringByteLen`] | the length, 0 for NULL | |
 //! | [`SysAddRefString`] | `S_OK` | `E_OUTOFMEMORY` |
 //! | [`SysReleaseString`] | | |
+//! | [`VarBstrCat`] | `S_OK`, `*pbstrresult` is both strings in one | an error, `*pbstrresult` is NULL |
+//! | [`VarBstrCmp`] | a `VARCMP` | `E_INVALIDARG` |
+//! | [`BstrFromVector`], [`VectorFromBstr`] | `S_OK`, and a copy of the bytes | an error, and NULL |
+//! | [`SafeArrayDestroy`] | `S_OK` | `DISP_E_ARRAYISLOCKED` |
 //!
 //! The functions work on the process's strings; [`OleAut`] has them over any other
 //! [`Backend`].
 
 #![allow(non_snake_case)] // OLEAUT32's own names.
 
+#[cfg(feature = "collation")]
+mod collation;
 mod oleaut;
+mod var;
+mod vector;
+
+/// Where there is no collation, only bytes can be compared.
+#[cfg(not(feature = "collation"))]
+mod collation {
+    use core::cmp::Ordering;
+
+    pub(super) fn compare(_: &[u16], _: &[u16], _: u32, _: u32) -> Option<Ordering> {
+        None
+    }
+}
 
 pub use oleaut::OleAut;
+use oleaut::not_null;
+pub use var::*;
+pub use vector::*;
 
 #[cfg(doc)]
 use crate::backend::Backend;
@@ -58,6 +79,15 @@ pub const E_POINTER: HRESULT = error::E_POINTER;
 
 /// The [`HRESULT`] of an allocation that failed.
 pub const E_OUTOFMEMORY: HRESULT = error::E_OUTOFMEMORY;
+
+/// The [`HRESULT`] of an argument that makes no sense.
+pub const E_INVALIDARG: HRESULT = error::hresult(0x8007_0057);
+
+/// The [`HRESULT`] of an array whose elements are of the wrong type.
+pub const DISP_E_TYPEMISMATCH: HRESULT = error::hresult(0x8002_0005);
+
+/// The [`HRESULT`] of an array that is in use.
+pub const DISP_E_ARRAYISLOCKED: HRESULT = error::hresult(0x8002_000D);
 
 /// OLEAUT32's functions over the process's own backend.
 const PROCESS: OleAut<Router> = OleAut::new(ROUTER);

@@ -49,7 +49,7 @@ fn raw(string: Option<NonNull<u16>>) -> BSTR {
 
 /// A raw string as a backend takes it, where it is not NULL.
 #[inline]
-fn not_null(string: BSTR) -> Option<NonNull<u16>> {
+pub(super) fn not_null(string: BSTR) -> Option<NonNull<u16>> {
     NonNull::new(string.cast_mut())
 }
 

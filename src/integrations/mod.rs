@@ -1,0 +1,4 @@
+//! What ties [`BSTR`](crate::BSTR) to other crates, one file and one feature each.
+
+#[cfg(feature = "windows-core")]
+pub mod windows_core;
