@@ -15,8 +15,8 @@
 //! until its destructor is armed, and none again once that has run. Both cases fall into the slow
 //! path because there is nothing to be had on the fast one, and need no check of their own.
 
+use crate::frame;
 use crate::heap::{Heap, Native as Below};
-use crate::layout::GRANULE;
 use core::cell::Cell;
 use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -179,9 +179,8 @@ unsafe impl Heap for ThreadCache {
         // SAFETY: the caller's block is one of the heap below. A block that is freed twice in a
         // row, which no caller may, is in the cache and therefore still allocated down there.
         let size = unsafe { Below.usable_size(block) };
-        // Heaps round sizes up in ways of their own. OLEAUT32's are multiples of 16. A block that the
-        // heap could not but make 16 bytes larger counts as the larger one.
-        let size = size & !(GRANULE as usize - 1);
+        // SAFETY: whatever is freed here was a string.
+        let size = unsafe { size_class(block, size) };
         if let Some(unwanted) = keep(block, size) {
             // SAFETY: it is in the cache no more, and its user freed it.
             unsafe { release_or_arm(unwanted, size) };
@@ -192,6 +191,26 @@ unsafe impl Heap for ThreadCache {
     unsafe fn usable_size(&self, block: NonNull<u8>) -> usize {
         // SAFETY: blocks are those of the heap below.
         unsafe { Below.usable_size(block) }
+    }
+}
+
+/// What a block of `usable` bytes counts for. OLEAUT32's sizes are multiples of 16; heaps round up in
+/// ways of their own, and now and then make a block 16 bytes larger than they had to, for want of a use
+/// for the rest. The string in it still says what was asked for.
+///
+/// # Safety
+///
+/// A string lies in `block`.
+#[inline]
+unsafe fn size_class(block: NonNull<u8>, usable: usize) -> usize {
+    const GRANULE: usize = crate::layout::GRANULE as usize;
+    let size = usable & !(GRANULE - 1);
+    let smaller = size.wrapping_sub(GRANULE);
+    // SAFETY: as the caller promises.
+    if unsafe { frame::stated_size(block) } == Some(smaller) {
+        smaller
+    } else {
+        size
     }
 }
 

@@ -21,6 +21,7 @@ mod cache;
 #[cfg(feature = "capi")]
 pub mod capi;
 mod error;
+mod frame;
 pub mod heap;
 pub mod integrations;
 pub mod layout;

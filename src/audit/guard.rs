@@ -16,7 +16,7 @@
 
 use super::record::{Record, State};
 use super::text::Beginning;
-use crate::backend::frame;
+use crate::frame;
 use crate::layout::{BlockLayout, UNIT, terminator};
 use alloc::format;
 use alloc::string::String;

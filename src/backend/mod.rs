@@ -11,7 +11,6 @@
 use crate::error::AllocError;
 use core::ptr::NonNull;
 
-pub(crate) mod frame;
 mod pins;
 mod portable;
 

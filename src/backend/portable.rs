@@ -1,7 +1,8 @@
 //! The emulation of OLEAUT32's allocator, over any heap.
 
-use super::{Backend, frame, pins};
+use super::{Backend, pins};
 use crate::error::AllocError;
+use crate::frame;
 use crate::heap::Heap;
 use crate::layout::{BlockLayout, UNIT};
 use core::ptr::NonNull;

@@ -9,8 +9,6 @@ use crate::layout::{BlockLayout, UNIT, terminator};
 use bytemuck::{Pod, Zeroable};
 use core::ptr::NonNull;
 
-const LAYOUT: BlockLayout = BlockLayout::NATIVE;
-
 /// What stands before the data.
 #[derive(Clone, Copy)]
 #[repr(C)]
@@ -26,7 +24,7 @@ unsafe impl Zeroable for Header {}
 // aligned fields `repr(C)` leaves no padding.
 unsafe impl Pod for Header {}
 
-const _: () = assert!(size_of::<Header>() == LAYOUT.header() as usize);
+const _: () = assert!(size_of::<Header>() == BlockLayout::NATIVE.header() as usize);
 
 /// The string that lies in a block.
 ///
@@ -34,7 +32,7 @@ const _: () = assert!(size_of::<Header>() == LAYOUT.header() as usize);
 ///
 /// `block` is the start of at least a header's bytes.
 #[inline]
-pub(super) unsafe fn string_in(block: NonNull<u8>) -> NonNull<u16> {
+pub(crate) unsafe fn string_in(block: NonNull<u8>) -> NonNull<u16> {
     // SAFETY: the header is part of the block.
     unsafe { block.byte_add(size_of::<Header>()) }.cast()
 }
@@ -45,18 +43,34 @@ pub(super) unsafe fn string_in(block: NonNull<u8>) -> NonNull<u16> {
 ///
 /// `string` lies in a block: it was allocated, and is no literal and nobody's stack.
 #[inline]
-pub(super) unsafe fn block_of(string: NonNull<u16>) -> NonNull<u8> {
+pub(crate) unsafe fn block_of(string: NonNull<u16>) -> NonNull<u8> {
     // SAFETY: the block starts that far before the string.
     unsafe { string.byte_sub(size_of::<Header>()) }.cast()
+}
+
+/// The size of the block that a string of the length in its prefix asks for, where there can be one.
+/// The prefix is the caller's to rewrite, so this is no more than a hint.
+///
+/// # Safety
+///
+/// A string lies in `block`.
+#[inline]
+#[cfg(feature = "std")]
+pub(crate) unsafe fn stated_size(block: NonNull<u8>) -> Option<usize> {
+    // SAFETY: the block has a header.
+    let string = unsafe { string_in(block) };
+    // SAFETY: as above.
+    let size = BlockLayout::NATIVE.block_size(unsafe { prefix(string) })?;
+    Some(size as usize)
 }
 
 /// Writes header and terminator for `bytes` bytes of data into a block, and returns the string.
 ///
 /// # Safety
 ///
-/// `block` may be written for `LAYOUT.block_size(bytes)` bytes.
+/// `block` may be written for `BlockLayout::block_size` bytes for `bytes` bytes.
 #[inline]
-pub(super) unsafe fn write(block: NonNull<u8>, bytes: u32) -> NonNull<u16> {
+pub(crate) unsafe fn write(block: NonNull<u8>, bytes: u32) -> NonNull<u16> {
     let header = Header {
         byte_len: bytes,
         ..Header::zeroed()
