@@ -68,7 +68,7 @@ pub(crate) unsafe fn stated_size(block: NonNull<u8>) -> Option<usize> {
 ///
 /// # Safety
 ///
-/// `block` may be written for `BlockLayout::block_size` bytes for `bytes` bytes.
+/// `block` may be written for as many bytes as [`BlockLayout::block_size`] says of `bytes`.
 #[inline]
 pub(crate) unsafe fn write(block: NonNull<u8>, bytes: u32) -> NonNull<u16> {
     let header = Header {

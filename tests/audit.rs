@@ -600,6 +600,71 @@ fn strings_older_than_the_session() {
     free(kept);
 }
 
+/// With guard pages the processor itself stops what runs over a string's end, or uses a freed one. In a
+/// process of its own, which that ends.
+#[test]
+#[cfg(unix)]
+fn guard_pages_stop_the_very_instruction() {
+    const CASE: &str = "PORTABLE_BSTR_TEST_CASE";
+    const SURVIVED: &str = "survived";
+    let session = || Session::builder().guard_pages().start();
+    if let Some(case) = std::env::var_os(CASE) {
+        let session = session();
+        // 11 units and the NUL fill three words: the guard page begins right behind.
+        let string = Owned::from("eleven long").into_raw();
+        poke(string, 23, 0); // the terminator's last byte
+        if case == "after the end" {
+            poke(string, 24, 0x41);
+        } else if case == "after a free" {
+            free(string);
+            // SAFETY: none; this is what is to fault.
+            let _ = unsafe { string.read_volatile() };
+        } else {
+            free(string);
+        }
+        session.finish().assert_clean();
+        println!("{SURVIVED}");
+        return;
+    }
+    for (case, survives) in [
+        ("after the end", false),
+        ("after a free", false),
+        ("none", true),
+    ] {
+        let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+        let again = again.args([
+            "--exact",
+            "guard_pages_stop_the_very_instruction",
+            "--nocapture",
+        ]);
+        let output = again.env(CASE, case).output().unwrap();
+        let survived = String::from_utf8_lossy(&output.stdout).contains(SURVIVED);
+        assert_eq!(survived, survives, "{case}: {output:?}");
+        assert_eq!(output.status.success(), survives, "{case}: {output:?}");
+    }
+    // Every other kind is found as ever, and what outlives the session can be used and freed.
+    let session = session();
+    let string = ready();
+    free(string);
+    free(string);
+    // SAFETY: the length is the ledger's.
+    assert_eq!(unsafe { SysStringLen(string) }, 5);
+    let (left, moved) = (ready(), ready());
+    let report = session.finish();
+    let found = [Kind::DoubleFree, Kind::UseAfterFree, Kind::Leak, Kind::Leak];
+    assert_eq!(kinds(&report), found, "{report}");
+    assert_eq!(report.violations()[0].text(), Some(r#""ready""#));
+    // SAFETY: the strings are live, and each is freed once.
+    unsafe {
+        assert_eq!(SysStringLen(left), 5);
+        let mut slot = moved;
+        assert_eq!(SysReAllocStringLen(&mut slot, moved, 500), TRUE);
+        assert_eq!(SysStringLen(slot), 500);
+        SysFreeString(slot);
+        SysFreeString(left);
+    }
+}
+
 #[test]
 fn a_wrong_free_does_nothing_further() {
     let mut words = [7_u32; 16];

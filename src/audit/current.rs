@@ -1,5 +1,7 @@
 //! Who is watching: the sessions that this thread entered, and all others.
 
+use super::audited::Inner;
+use super::record::Record;
 use super::shared::Shared;
 use super::thread::THREAD;
 use crate::lock::Lock;
@@ -10,10 +12,10 @@ use core::cell::RefCell;
 use core::marker::PhantomData;
 use core::ptr::null;
 use core::sync::atomic::{AtomicUsize, Ordering};
-use rustc_hash::{FxBuildHasher, FxHashSet};
-use std::collections::HashSet;
+use rustc_hash::{FxBuildHasher, FxHashMap};
+use std::collections::HashMap;
 
-/// How many sessions there are in the process.
+/// How many sessions there are in the process, and strings with pages that outlived theirs.
 static SESSIONS: AtomicUsize = AtomicUsize::new(0);
 
 /// How many strings are known outside of all sessions.
@@ -21,14 +23,44 @@ static OUTSIDERS: AtomicUsize = AtomicUsize::new(0);
 
 static REGISTRY: Lock<Registry> = Lock::new(Registry {
     sessions: Vec::new(),
-    outsiders: HashSet::with_hasher(FxBuildHasher),
+    outsiders: HashMap::with_hasher(FxBuildHasher),
 });
 
 struct Registry {
     sessions: Vec<Arc<Shared>>,
     /// Addresses of strings that no session answers for, though they are good: allocated while
     /// some session watched, on a thread that had entered none, or left by a session that ended.
-    outsiders: FxHashSet<usize>,
+    outsiders: FxHashMap<usize, Outsider>,
+}
+
+/// A string that no session answers for.
+#[derive(Clone, Copy)]
+pub(super) struct Outsider {
+    /// What frees it.
+    pub(super) backend: Inner,
+    /// Whether it has pages of its own, so that only a watcher knows how to free it.
+    pub(super) paged: bool,
+}
+
+impl Registry {
+    fn add(&mut self, address: usize, outsider: Outsider) {
+        self.outsiders.insert(address, outsider);
+        OUTSIDERS.store(self.outsiders.len(), Ordering::Relaxed);
+        if outsider.paged {
+            SESSIONS.fetch_add(1, Ordering::Relaxed);
+            watch::raise();
+        }
+    }
+
+    fn remove(&mut self, address: usize) -> Option<Outsider> {
+        let outsider = self.outsiders.remove(&address)?;
+        OUTSIDERS.store(self.outsiders.len(), Ordering::Relaxed);
+        if outsider.paged {
+            SESSIONS.fetch_sub(1, Ordering::Relaxed);
+            watch::lower();
+        }
+        Some(outsider)
+    }
 }
 
 std::thread_local! {
@@ -114,43 +146,52 @@ pub(super) fn register(session: &Arc<Shared>) {
 }
 
 /// Takes a session out again. What it leaves alive becomes outsiders.
-pub(super) fn unregister(session: &Arc<Shared>, survivors: impl Iterator<Item = usize>) {
+pub(super) fn unregister<'a>(session: &Arc<Shared>, survivors: impl Iterator<Item = &'a Record>) {
     let mut registry = REGISTRY.lock();
-    registry
-        .sessions
-        .retain(|other| !Arc::ptr_eq(other, session));
-    registry.outsiders.extend(survivors);
-    OUTSIDERS.store(registry.outsiders.len(), Ordering::Relaxed);
+    let others = |other: &Arc<Shared>| !Arc::ptr_eq(other, session);
+    registry.sessions.retain(others);
+    for record in survivors {
+        let outsider = Outsider {
+            backend: record.backend,
+            paged: record.paged,
+        };
+        registry.add(record.string.addr().get(), outsider);
+    }
     SESSIONS.fetch_sub(1, Ordering::Relaxed);
     watch::lower();
 }
 
 /// Notes a string that no session answers for.
-pub(super) fn add_outsider(address: usize) {
-    let mut registry = REGISTRY.lock();
-    registry.outsiders.insert(address);
-    OUTSIDERS.store(registry.outsiders.len(), Ordering::Relaxed);
+pub(super) fn add_outsider(address: usize, outsider: Outsider) {
+    REGISTRY.lock().add(address, outsider);
 }
 
-/// Forgets a string that no session answers for. Answers whether it was known.
+/// The backend of a string that no session answers for.
+pub(super) fn outsiders_backend(address: usize) -> Option<Inner> {
+    let registry = REGISTRY.lock();
+    let outsider = registry.outsiders.get(&address)?;
+    Some(outsider.backend)
+}
+
+/// Forgets a string that no session answers for, where it was known.
 #[inline]
-pub(super) fn remove_outsider(address: usize) -> bool {
-    OUTSIDERS.load(Ordering::Relaxed) > 0 && remove_one_outsider(address)
+pub(super) fn remove_outsider(address: usize) -> Option<Outsider> {
+    if OUTSIDERS.load(Ordering::Relaxed) == 0 {
+        return None;
+    }
+    remove_one_outsider(address)
 }
 
 #[cold]
-fn remove_one_outsider(address: usize) -> bool {
-    let mut registry = REGISTRY.lock();
-    let known = registry.outsiders.remove(&address);
-    OUTSIDERS.store(registry.outsiders.len(), Ordering::Relaxed);
-    known
+fn remove_one_outsider(address: usize) -> Option<Outsider> {
+    REGISTRY.lock().remove(address)
 }
 
 /// Whether an address is that of any session's string, or of one that no session answers for.
 pub(super) fn is_known(address: usize) -> bool {
     let registry = REGISTRY.lock();
     let in_ledger = |session: &Arc<Shared>| session.ledger.knows(address);
-    registry.outsiders.contains(&address) || registry.sessions.iter().any(in_ledger)
+    registry.outsiders.contains_key(&address) || registry.sessions.iter().any(in_ledger)
 }
 
 /// A thread's presence in a session, from [`Handle::enter`](super::Handle::enter): what the

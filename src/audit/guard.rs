@@ -234,6 +234,10 @@ unsafe fn checked(record: &Record) -> (&[u8], u8, &[u8]) {
 /// it is freed, anywhere in it, while this looks.
 #[inline]
 pub(super) unsafe fn is_intact(record: &Record) -> bool {
+    if record.paged && record.state == State::Freed {
+        // It was out of everybody's reach.
+        return true;
+    }
     // SAFETY: a string's prefix can be read.
     if unsafe { frame::prefix(record.string) } != record.byte_len {
         return false;

@@ -58,6 +58,8 @@ mod json;
 mod kind;
 mod ledger;
 mod older;
+#[cfg(unix)]
+mod pages;
 mod places;
 mod record;
 mod render;
@@ -70,6 +72,21 @@ mod text;
 mod thread;
 mod violation;
 mod watched;
+
+/// Where there is no `mmap` no session asks for pages.
+#[cfg(not(unix))]
+mod pages {
+    use crate::backend::NATIVE;
+    use core::ptr::NonNull;
+
+    pub(super) static PAGES: crate::backend::Native = NATIVE;
+
+    pub(super) fn protect(_: NonNull<u16>) {}
+
+    pub(super) fn weight(_: u32) -> usize {
+        0
+    }
+}
 
 pub use audited::Audited;
 pub use call::{Call, Outcome};

@@ -45,6 +45,8 @@ pub(super) struct Record {
     pub(super) state: State,
     /// Whether there are guard bytes behind it: always, but for strings near the limit.
     pub(super) fenced: bool,
+    /// Whether it has pages of its own, which cannot be read any more once it is freed.
+    pub(super) paged: bool,
     /// Whether it was allocated without contents.
     pub(super) unwritten: bool,
     pub(super) byte_len: u32,
@@ -97,6 +99,7 @@ impl Record {
             has_ended: false,
             state: State::Live,
             fenced: false,
+            paged: false,
             unwritten: false,
             byte_len,
             epoch,

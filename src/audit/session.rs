@@ -82,6 +82,7 @@ impl Drop for Session {
 pub struct Builder {
     pub(super) quarantine: usize,
     pub(super) process_wide: bool,
+    pub(super) guard_pages: bool,
     pub(super) fail_nth: Option<u64>,
     pub(super) fail_over: Option<u32>,
 }
@@ -108,6 +109,27 @@ impl Builder {
     /// ```
     pub const fn process_wide(mut self) -> Self {
         self.process_wide = true;
+        self
+    }
+
+    /// Gives each string pages of its own, with its end against a page that nobody may touch, and takes
+    /// the access to them away when it is freed: a debugger stops at the very instruction that runs over
+    /// the end, or uses the string after its free.
+    ///
+    /// Up to 7 bytes behind the terminator stay accessible, as strings are aligned to a pointer. Strings
+    /// are no blocks of the heap then, which `free` and .NET could free. For strings by the thousand it
+    /// is slow, and takes two pages each; a system may allow no more than some ten thousands of them.
+    ///
+    /// ```
+    /// use portable_bstr::{BSTR, audit};
+    ///
+    /// let session = audit::Session::builder().guard_pages().start();
+    /// drop(BSTR::from("ready"));
+    /// session.finish().assert_clean();
+    /// ```
+    #[cfg(unix)]
+    pub const fn guard_pages(mut self) -> Self {
+        self.guard_pages = true;
         self
     }
 
@@ -151,6 +173,7 @@ impl Default for Builder {
         Self {
             quarantine: 1 << 20,
             process_wide: false,
+            guard_pages: false,
             fail_nth: None,
             fail_over: None,
         }

@@ -5,6 +5,7 @@ use super::current;
 use super::guard::{self, Damage};
 use super::kind::Kind;
 use super::ledger::{Ledger, Shard};
+use super::pages;
 use super::places::Place;
 use super::record::{Record, State};
 use super::report::{Report, Stats};
@@ -100,6 +101,16 @@ impl Shared {
     /// The last allocation that was made to fail.
     pub(super) fn fault(&self) -> Option<Site> {
         self.fault.lock().clone()
+    }
+
+    /// Where new strings come from that are asked of `backend`.
+    #[inline]
+    pub(super) fn source(&self, backend: Inner) -> (Inner, bool) {
+        if self.settings.guard_pages {
+            (&pages::PAGES, true)
+        } else {
+            (backend, false)
+        }
     }
 
     /// How many calls the session has seen so far: what strings are dated by.
@@ -218,7 +229,12 @@ impl Shared {
     /// What a string in quarantine counts for, in bytes: its memory, and what is known of it.
     #[inline]
     fn weight(record: &Record) -> usize {
-        record.byte_len as usize + BESIDE_DATA + size_of::<Record>()
+        let memory = if record.paged {
+            pages::weight(record.byte_len)
+        } else {
+            record.byte_len as usize + BESIDE_DATA
+        };
+        memory + size_of::<Record>()
     }
 
     /// The string in `record` has been freed: its memory is poisoned, and is for the quarantine.
@@ -233,8 +249,12 @@ impl Shared {
         // SAFETY: as above.
         record.beginning = unsafe { guard::beginning(record) };
         record.state = State::Freed;
-        // SAFETY: as above.
-        unsafe { guard::poison(record) };
+        if record.paged {
+            pages::protect(record.string);
+        } else {
+            // SAFETY: as above.
+            unsafe { guard::poison(record) };
+        }
     }
 
     /// Puts the string at `place`, which is [buried](Self::bury), into quarantine. Answers what has
@@ -304,7 +324,7 @@ impl Shared {
         let freed = self.ledger.freed();
         let records = self.ledger.drain();
         let survivors = records.iter().filter(|record| record.state == State::Live);
-        current::unregister(self, survivors.map(|record| record.string.addr().get()));
+        current::unregister(self, survivors);
         for record in &records {
             self.close(record);
         }

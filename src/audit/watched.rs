@@ -4,7 +4,7 @@
 //! A call that breaks a rule is reported and does nothing further.
 
 use super::audited::Inner;
-use super::current::{self, Watcher};
+use super::current::{self, Outsider, Watcher};
 use super::guard;
 use super::kind::Kind;
 use super::older;
@@ -61,22 +61,32 @@ fn with_record<R>(
     })
 }
 
-/// Whether a string that no session knows may be used all the same. Where it may not, this has
-/// been reported.
+/// A string that no session knows, where it may be used all the same. Where it may
+/// not, this has been reported.
 #[cold]
-fn is_tolerable(watcher: Watcher<'_>, string: NonNull<u16>, action: Action, line: Line) -> bool {
-    if current::remove_outsider(string.addr().get()) {
-        return true;
+fn outsider(
+    watcher: Watcher<'_>,
+    inner: Inner,
+    string: NonNull<u16>,
+    action: Action,
+    line: Line,
+) -> Option<Outsider> {
+    if let Some(outsider) = current::remove_outsider(string.addr().get()) {
+        return Some(outsider);
     }
+    let older = Outsider {
+        backend: inner,
+        paged: false,
+    };
     match watcher {
         // Nobody watches this thread, so the string may be older than all sessions.
-        Watcher::Nobody | Watcher::Others => true,
+        Watcher::Nobody | Watcher::Others => Some(older),
         Watcher::Session(session) => {
             let is_older = session.is_new_to_it(string) && older::looks_like_a_string(string);
             if !is_older {
                 session.accuse_unknown(string, Event::new(action, Site::at(line)));
             }
-            is_older
+            is_older.then_some(older)
         }
     }
 }
@@ -99,7 +109,11 @@ pub(super) unsafe fn allocate(
     // SAFETY: as the caller promises.
     let string = unsafe { inner.allocate(source, bytes) }?;
     if matches!(watcher, Watcher::Others) {
-        current::add_outsider(string.addr().get());
+        let outsider = Outsider {
+            backend: inner,
+            paged: false,
+        };
+        current::add_outsider(string.addr().get(), outsider);
     }
     Some(string)
 }
@@ -125,21 +139,27 @@ unsafe fn allocate_in(
         return None;
     }
     let readable = readable_bytes(session, source, bytes, line);
-    let fenced = guard::with_fence(bytes);
+    let (inner, paged) = session.source(inner);
+    let fenced = if paged {
+        None
+    } else {
+        guard::with_fence(bytes)
+    };
     let string = match fenced {
         // SAFETY: a null source has nothing to read.
         Some(total) => unsafe { inner.allocate(null(), total) }?,
-        // SAFETY: as the caller promises, and no string near the limit is also too short.
-        None => unsafe { inner.allocate(source, bytes) }?,
+        // SAFETY: a null source has nothing to read.
+        None => unsafe { inner.allocate(null(), bytes) }?,
     };
     let mut record = Record::new(string, bytes, inner, site, session.epoch(), serial);
     record.fenced = fenced.is_some();
+    record.paged = paged;
     record.unwritten = source.is_null();
     if record.unwritten {
         // SAFETY: nobody else knows the string yet.
         unsafe { guard::mark_unwritten(&record) };
-    } else if record.fenced {
-        // SAFETY: the new string has room for more, and the source can be read that far.
+    } else {
+        // SAFETY: the new string has room for as much, and the source can be read that far.
         unsafe { frame::copy_and_fill(string, source, readable, bytes as usize) };
     }
     // SAFETY: the string is as long as it has to be, and nobody else knows it yet.
@@ -189,11 +209,10 @@ pub(super) unsafe fn free(watcher: Watcher<'_>, inner: Inner, string: NonNull<u1
         unsafe { free_record(session, record, Action::Freed, line) };
     });
     if known.is_none()
-        && (matches!(watcher, Watcher::Nobody)
-            || is_tolerable(watcher, string, Action::Freed, line))
+        && let Some(outsider) = outsider(watcher, inner, string, Action::Freed, line)
     {
         // SAFETY: as the caller promises.
-        unsafe { inner.free(string) };
+        unsafe { outsider.backend.free(string) };
     }
 }
 
@@ -265,7 +284,7 @@ pub(super) unsafe fn reallocate(
     let plan = with_record(watcher, string, |session, record| {
         let old_len = record.byte_len as usize;
         match record.state {
-            State::Live if wanted <= old_len && record.pins() == 0 => {
+            State::Live if wanted <= old_len && record.pins() == 0 && !record.paged => {
                 // SAFETY: the string is live, and its owner is the one who calls.
                 unsafe { session.inspect(record) };
                 let (source, len) = frame::readable(source, string, old_len, old_len + 1, wanted);
@@ -303,13 +322,13 @@ pub(super) unsafe fn reallocate(
             });
             Some(new)
         }
-        None if is_tolerable(watcher, string, Action::Reallocated, line) => {
+        None => {
+            let outsider = outsider(watcher, inner, string, Action::Reallocated, line)?;
             // SAFETY: as the caller promises.
-            let new = unsafe { inner.reallocate(string, source, bytes) };
-            current::add_outsider(new.unwrap_or(string).addr().get());
+            let new = unsafe { outsider.backend.reallocate(string, source, bytes) };
+            current::add_outsider(new.unwrap_or(string).addr().get(), outsider);
             new
         }
-        None => None,
     }
 }
 
@@ -380,8 +399,9 @@ pub(super) unsafe fn release(watcher: Watcher<'_>, inner: Inner, string: NonNull
         }
     });
     if known.is_none() {
+        let backend = current::outsiders_backend(string.addr().get());
         // SAFETY: as the caller promises.
-        unsafe { inner.release(string) };
+        unsafe { backend.unwrap_or(inner).release(string) };
     }
 }
 

@@ -11,7 +11,7 @@
 use crate::error::AllocError;
 use core::ptr::NonNull;
 
-mod pins;
+pub(crate) mod pins;
 mod portable;
 
 pub use portable::Portable;

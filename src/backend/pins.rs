@@ -30,7 +30,7 @@ fn position(pins: &[Pin], string: NonNull<u16>) -> Result<usize, usize> {
 }
 
 /// One more pin on `string`.
-pub(super) fn add(string: NonNull<u16>) -> Result<(), AllocError> {
+pub(crate) fn add(string: NonNull<u16>) -> Result<(), AllocError> {
     let mut pins = PINS.lock();
     match position(&pins, string) {
         Ok(at) => pins[at].count += 1,
@@ -55,7 +55,7 @@ pub(super) fn add(string: NonNull<u16>) -> Result<(), AllocError> {
 /// One pin fewer on `string`. Answers whether that was the last one of a freed string, whose
 /// memory the caller now has to release. A string without pins is left alone.
 #[must_use]
-pub(super) fn release(string: NonNull<u16>) -> bool {
+pub(crate) fn release(string: NonNull<u16>) -> bool {
     let mut pins = PINS.lock();
     let Ok(at) = position(&pins, string) else {
         return false;
@@ -74,7 +74,7 @@ pub(super) fn release(string: NonNull<u16>) -> bool {
 /// what is left to do.
 #[inline]
 #[must_use]
-pub(super) fn defer_free(string: NonNull<u16>) -> bool {
+pub(crate) fn defer_free(string: NonNull<u16>) -> bool {
     COUNT.load(Ordering::Relaxed) > 0 && defer_free_if_pinned(string)
 }
 
@@ -88,6 +88,6 @@ fn defer_free_if_pinned(string: NonNull<u16>) -> bool {
 }
 
 /// Whether `string` has a pin.
-pub(super) fn is_pinned(string: NonNull<u16>) -> bool {
+pub(crate) fn is_pinned(string: NonNull<u16>) -> bool {
     COUNT.load(Ordering::Relaxed) > 0 && position(&PINS.lock(), string).is_ok()
 }
