@@ -728,8 +728,8 @@ fn a_quarantine_stays_within_its_limit_and_gives_everything_back() {
         // SAFETY: the string goes back to where it came from, once.
         unsafe { ole.SysFreeString(string) };
     }
-    // One string is always out while it is in use.
-    assert!(heap.most.load(Ordering::Relaxed) < LIMIT + 11_000);
+    // One string is always out while it is in use, and some are kept at hand.
+    assert!(heap.most.load(Ordering::Relaxed) < LIMIT + 11_000 + (64 << 10));
     assert!(
         heap.bytes.load(Ordering::Relaxed) > LIMIT / 2,
         "there is a quarantine"

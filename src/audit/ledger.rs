@@ -6,6 +6,7 @@
 //!
 //! It never looks behind an address.
 
+use super::audited::Inner;
 use super::places::{Place, Places};
 use super::record::{Record, State};
 use crate::lock::Spin;
@@ -13,9 +14,14 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::array;
 use core::mem;
+use core::ptr;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 /// More than the threads that a test has at work at a time.
 const SHARDS: usize = 16;
+
+/// Strings of so many sizes, 16 bytes apart, are kept at hand when they leave the quarantine.
+const SPARES: usize = 16;
 
 /// The part of the ledger for some of the addresses.
 #[derive(Default)]
@@ -28,6 +34,9 @@ pub(super) struct Shard {
     free: Vec<Place>,
     /// The strings in quarantine, oldest first.
     quarantine: VecDeque<Place>,
+    /// Strings that have left the quarantine, one of each size: the next string of that size takes
+    /// the memory and the record over, which saves the way through the backend and the table.
+    spares: [Option<Place>; SPARES],
     /// How many strings were ever taken in, and how many of them freed.
     allocated: u64,
     freed: u64,
@@ -54,6 +63,21 @@ impl Shard {
     pub(super) fn get_mut(&mut self, address: usize) -> Option<&mut Record> {
         let place = self.find(address)?;
         Some(self.at(place))
+    }
+
+    /// The place of a string of that backend that has left the quarantine, with memory for
+    /// `capacity` bytes. Its record is to be written anew.
+    #[inline]
+    pub(super) fn take_spare(&mut self, capacity: u32, backend: Inner) -> Option<Place> {
+        let spare = self.spares.get_mut(size_class(capacity))?;
+        let record = &self.records[(*spare)? as usize];
+        // Both halves of the pointers: backends without state may share an address.
+        let is_its_own = ptr::eq(record.backend, backend);
+        if record.capacity < capacity || record.state != State::Freed || !is_its_own {
+            return None;
+        }
+        self.allocated += 1;
+        spare.take()
     }
 
     /// Takes a string in. Answers what it knew at that address, which was released behind its back.
@@ -89,19 +113,29 @@ impl Shard {
         self.quarantine.push_back(place);
     }
 
-    /// Takes the string out that has been in quarantine longest, after `last` has looked at it.
+    /// Takes the string out that has been in quarantine longest, after `last` has looked at it and been
+    /// told whether its memory is kept at hand.
     #[inline]
-    pub(super) fn release_oldest<R>(&mut self, last: impl FnOnce(&Record) -> R) -> Option<R> {
+    pub(super) fn release_oldest<R>(&mut self, last: impl FnOnce(&Record, bool) -> R) -> Option<R> {
         loop {
             let place = self.quarantine.pop_front()?;
             let record = &mut self.records[place as usize];
             if record.state == State::Gone {
                 continue;
             }
-            let result = last(record);
-            record.state = State::Gone;
-            self.places.remove(record.string.addr().get());
-            self.free.push(place);
+            let is_kept = match self.spares.get_mut(size_class(record.capacity)) {
+                Some(spare @ None) if record.fenced => {
+                    *spare = Some(place);
+                    true
+                }
+                _ => false,
+            };
+            let result = last(record, is_kept);
+            if !is_kept {
+                record.state = State::Gone;
+                self.places.remove(record.string.addr().get());
+                self.free.push(place);
+            }
             return Some(result);
         }
     }
@@ -118,9 +152,18 @@ impl Shard {
     }
 }
 
+/// Which of the spares memory for `capacity` bytes is.
+#[inline]
+fn size_class(capacity: u32) -> usize {
+    capacity as usize / 16
+}
+
 /// What is known of all strings.
 pub(super) struct Ledger {
     shards: [Padded; SHARDS],
+    /// No string ever had a lower address, and none a higher one.
+    lowest: AtomicUsize,
+    highest: AtomicUsize,
 }
 
 /// Alone on its cache lines, so that threads at different shards do not disturb each other.
@@ -132,15 +175,42 @@ impl Ledger {
     pub(super) fn new() -> Self {
         Self {
             shards: array::from_fn(|_| Padded::default()),
+            lowest: AtomicUsize::new(usize::MAX),
+            highest: AtomicUsize::new(0),
         }
+    }
+
+    /// Notes that there is a string at an address.
+    pub(super) fn widen(&self, address: usize) {
+        self.lowest.fetch_min(address, Ordering::Relaxed);
+        self.highest.fetch_max(address, Ordering::Relaxed);
+    }
+
+    /// Whether there may be a string at an address: literals lie far from all of them.
+    #[inline]
+    pub(super) fn reaches(&self, address: usize) -> bool {
+        let lowest = self.lowest.load(Ordering::Relaxed);
+        (lowest..=self.highest.load(Ordering::Relaxed)).contains(&address)
+    }
+
+    /// Which part is for an address.
+    #[inline]
+    pub(super) fn index(address: usize) -> usize {
+        // Neighbours mostly belong to one thread, so a page of addresses shares a shard.
+        let spread = (address >> 12).wrapping_mul(0x9E37_79B9);
+        (spread >> 16) % SHARDS
+    }
+
+    /// The part of that index.
+    #[inline]
+    pub(super) fn nth(&self, index: usize) -> &Spin<Shard> {
+        &self.shards[index % SHARDS].0
     }
 
     /// The part for one address.
     #[inline]
     pub(super) fn shard(&self, address: usize) -> &Spin<Shard> {
-        // Neighbours mostly belong to one thread, so a page of addresses shares a shard.
-        let spread = (address >> 12).wrapping_mul(0x9E37_79B9);
-        &self.shards[(spread >> 16) % SHARDS].0
+        self.nth(Self::index(address))
     }
 
     pub(super) fn shards(&self) -> impl Iterator<Item = &Spin<Shard>> {

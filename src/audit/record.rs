@@ -50,6 +50,8 @@ pub(super) struct Record {
     /// Whether it was allocated without contents.
     pub(super) unwritten: bool,
     pub(super) byte_len: u32,
+    /// The bytes that the backend was asked for.
+    pub(super) capacity: u32,
     /// How many calls the session had seen when it was allocated.
     pub(super) epoch: u64,
     /// Which of its thread's strings it is.
@@ -81,36 +83,51 @@ unsafe impl Send for Record {}
 unsafe impl Sync for Record {}
 
 impl Record {
-    #[inline]
-    pub(super) fn new(
-        string: NonNull<u16>,
-        byte_len: u32,
-        backend: Inner,
-        allocated: Site,
-        epoch: u64,
-        serial: u64,
-    ) -> Self {
-        let mut record = Self {
+    /// The record of a string, to be [renewed](Self::renew) before it says anything.
+    pub(super) fn new(string: NonNull<u16>, backend: Inner) -> Self {
+        let nowhere = Moment::here();
+        Self {
             string,
             backend,
-            allocated: allocated.moment,
-            freed: allocated.moment,
+            allocated: nowhere,
+            freed: nowhere,
             freed_by: Action::Freed,
             has_ended: false,
             state: State::Live,
             fenced: false,
             paged: false,
             unwritten: false,
-            byte_len,
-            epoch,
-            serial,
+            byte_len: 0,
+            capacity: 0,
+            epoch: 0,
+            serial: 0,
             beginning: Beginning::default(),
             rare: None,
-        };
-        if allocated.more.is_some() {
-            record.rare().allocated = allocated.more;
         }
-        record
+    }
+
+    /// Makes this the record of a new string, where the last one's memory is.
+    #[inline]
+    pub(super) fn renew(&mut self, byte_len: u32, allocated: Site, epoch: u64, serial: u64) {
+        self.allocated = allocated.moment;
+        self.has_ended = false;
+        self.state = State::Live;
+        self.byte_len = byte_len;
+        self.epoch = epoch;
+        self.serial = serial;
+        if self.rare.is_some() || allocated.more.is_some() {
+            self.renew_rare(allocated.more);
+        }
+    }
+
+    #[cold]
+    fn renew_rare(&mut self, allocated: Option<Arc<More>>) {
+        self.rare = allocated.map(|allocated| {
+            Box::new(Rare {
+                allocated: Some(allocated),
+                ..Rare::default()
+            })
+        });
     }
 
     /// Which string it is.

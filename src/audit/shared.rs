@@ -265,7 +265,7 @@ impl Shared {
         shard.quarantine(place);
         let quarantined = self.quarantined.load(Ordering::Relaxed);
         let leaving = if quarantined + weight > self.settings.quarantine {
-            shard.release_oldest(|record| self.leave(record))
+            shard.release_oldest(|record, is_kept| self.leave(record, is_kept))
         } else {
             None
         };
@@ -281,13 +281,14 @@ impl Shared {
 
     /// What is to be done about a freed string that leaves the ledger.
     #[inline]
-    fn leave(&self, record: &Record) -> Leaving {
+    fn leave(&self, record: &Record, is_kept: bool) -> Leaving {
         // SAFETY: the memory is still there, and nobody may use it.
         unsafe { self.inspect(record) };
         Leaving {
             string: record.string,
             backend: record.backend,
             weight: Self::weight(record),
+            is_kept,
         }
     }
 
@@ -307,7 +308,7 @@ impl Shared {
         let mut shards = self.ledger.shards();
         let leaving = shards.find_map(|shard| {
             let mut shard = shard.lock();
-            shard.release_oldest(|record| self.leave(record))
+            shard.release_oldest(|record, is_kept| self.leave(record, is_kept))
         });
         let Some(leaving) = leaving else { return false };
         self.quarantined
@@ -340,7 +341,7 @@ impl Shared {
     /// Says what there is to say of a string in the end, and lets go of it.
     fn close(&self, record: &Record) {
         if record.state == State::Freed {
-            return self.leave(record).release();
+            return self.leave(record, false).release();
         }
         // SAFETY: a live string's memory is there, and nobody has business behind its data.
         unsafe { self.inspect(record) };
@@ -361,7 +362,7 @@ impl Drop for Shared {
     fn drop(&mut self) {
         let records = self.ledger.drain();
         let freed = records.iter().filter(|record| record.state == State::Freed);
-        freed.for_each(|record| self.leave(record).release());
+        freed.for_each(|record| self.leave(record, false).release());
     }
 }
 
@@ -370,13 +371,17 @@ pub(super) struct Leaving {
     string: NonNull<u16>,
     backend: Inner,
     weight: usize,
+    /// Whether the ledger keeps the memory at hand after all.
+    is_kept: bool,
 }
 
 impl Leaving {
     /// Gives the memory back.
     #[inline]
     pub(super) fn release(self) {
-        // SAFETY: its owner freed it, and the quarantine was all that kept it.
-        unsafe { self.backend.free(self.string) };
+        if !self.is_kept {
+            // SAFETY: its owner freed it, and the quarantine was all that kept it.
+            unsafe { self.backend.free(self.string) };
+        }
     }
 }

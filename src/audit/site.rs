@@ -19,6 +19,13 @@ pub(super) struct Moment {
 }
 
 impl Moment {
+    /// In this very file: where nothing is known.
+    pub(super) fn here() -> Self {
+        let location = Location::caller();
+        let thread = THREAD.with(Thread::tag);
+        Self { location, thread }
+    }
+
     /// With what else is known.
     pub(super) fn with(self, more: Option<Arc<More>>) -> Site {
         Site { moment: self, more }

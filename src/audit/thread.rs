@@ -19,6 +19,8 @@ pub(super) struct Thread {
     pub(super) calls: Cell<u32>,
     /// How many strings the thread has allocated under audit.
     pub(super) allocated: Cell<u64>,
+    /// Which part of the ledger had the thread's last string.
+    pub(super) shard: Cell<usize>,
     tag: Cell<Option<ThreadTag>>,
 }
 
@@ -28,6 +30,7 @@ std::thread_local! {
             session: Cell::new(null()),
             calls: Cell::new(0),
             allocated: Cell::new(0),
+            shard: Cell::new(0),
             tag: Cell::new(None),
         }
     };

@@ -7,6 +7,7 @@ use super::audited::Inner;
 use super::current::{self, Outsider, Watcher};
 use super::guard;
 use super::kind::Kind;
+use super::ledger::Ledger;
 use super::older;
 use super::record::{Record, State};
 use super::shared::Shared;
@@ -140,37 +141,62 @@ unsafe fn allocate_in(
     }
     let readable = readable_bytes(session, source, bytes, line);
     let (inner, paged) = session.source(inner);
-    let fenced = if paged {
-        None
-    } else {
-        guard::with_fence(bytes)
+    let fenced = guard::with_fence(bytes).filter(|_| !paged);
+    let capacity = fenced.unwrap_or(bytes);
+    // In place, field by field: what is assembled elsewhere and then copied is waited for.
+    let describe = |record: &mut Record| {
+        record.renew(bytes, site, session.epoch(), serial);
+        record.capacity = capacity;
+        record.fenced = fenced.is_some();
+        record.paged = paged;
+        record.unwritten = source.is_null();
+        // SAFETY: the string is as long as it has to be, and nobody else knows it; the source can be
+        // read that far.
+        unsafe { write_string(record, source, readable) };
+        record.string
     };
-    let string = match fenced {
-        // SAFETY: a null source has nothing to read.
-        Some(total) => unsafe { inner.allocate(null(), total) }?,
-        // SAFETY: a null source has nothing to read.
-        None => unsafe { inner.allocate(null(), bytes) }?,
-    };
-    let mut record = Record::new(string, bytes, inner, site, session.epoch(), serial);
-    record.fenced = fenced.is_some();
-    record.paged = paged;
-    record.unwritten = source.is_null();
-    if record.unwritten {
-        // SAFETY: nobody else knows the string yet.
-        unsafe { guard::mark_unwritten(&record) };
-    } else {
-        // SAFETY: the new string has room for as much, and the source can be read that far.
-        unsafe { frame::copy_and_fill(string, source, readable, bytes as usize) };
+
+    let hint = THREAD.with(|thread| thread.shard.get());
+    let mut shard = session.ledger.nth(hint).lock();
+    if let Some(place) = shard.take_spare(capacity, inner) {
+        return Some(describe(shard.at(place)));
     }
-    // SAFETY: the string is as long as it has to be, and nobody else knows it yet.
-    unsafe { guard::put_up(&record) };
+    drop(shard);
+
+    // SAFETY: a null source has nothing to read.
+    let string = unsafe { inner.allocate(null(), capacity) }?;
+    let mut record = Record::new(string, inner);
+    describe(&mut record);
     let address = string.addr().get();
     current::remove_outsider(address);
+    session.ledger.widen(address);
+    THREAD.with(|thread| thread.shard.set(Ledger::index(address)));
     let mut shard = session.ledger.shard(address).lock();
     if let Some(vanished) = shard.insert(record) {
         session.accuse_vanished(vanished);
     }
     Some(string)
+}
+
+/// Writes the new string in `record`: `readable` bytes from its source, zeros behind them, and what
+/// surrounds them; or what shows that there was no source.
+///
+/// # Safety
+///
+/// The string has room for `record.capacity` bytes, and nobody else knows it yet. The source is null or
+/// can be read that far.
+#[inline]
+unsafe fn write_string(record: &Record, source: *const u8, readable: usize) {
+    if record.unwritten {
+        // SAFETY: as the caller promises.
+        unsafe { guard::mark_unwritten(record) };
+    } else {
+        let bytes = record.byte_len as usize;
+        // SAFETY: as the caller promises.
+        unsafe { frame::copy_and_fill(record.string, source, readable, bytes) };
+    }
+    // SAFETY: as the caller promises.
+    unsafe { guard::put_up(record) };
 }
 
 /// How many bytes of a source can be read. Where it is a string, which is shorter than was asked for,
@@ -180,7 +206,8 @@ unsafe fn allocate_in(
 #[inline]
 fn readable_bytes(session: &Shared, source: *const u8, bytes: u32, line: Line) -> usize {
     // A string lies a header behind the start of a block, which most heaps align to 16.
-    let is_string_like = source.addr() % 16 == BlockLayout::NATIVE.header() as usize;
+    let is_string_like = source.addr() % 16 == BlockLayout::NATIVE.header() as usize
+        && session.ledger.reaches(source.addr());
     let shorter = is_string_like.then(|| shorter_source(session, source, bytes, line));
     shorter.flatten().unwrap_or(bytes as usize)
 }
