@@ -172,8 +172,10 @@ pub(crate) unsafe fn copy_and_fill(
     let data = string.cast::<u8>();
     // SAFETY: as the caller promises.
     unsafe { data.as_ptr().copy_from(source, len) };
-    // SAFETY: `len <= bytes`.
-    let rest = unsafe { data.byte_add(len) };
-    // SAFETY: `bytes - len` bytes are left from there.
-    unsafe { rest.write_bytes(0, bytes - len) };
+    if len < bytes {
+        // SAFETY: more than `len` bytes may be written.
+        let rest = unsafe { data.byte_add(len) };
+        // SAFETY: `bytes - len` bytes are left from there.
+        unsafe { rest.write_bytes(0, bytes - len) };
+    }
 }

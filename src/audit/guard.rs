@@ -256,9 +256,10 @@ pub(super) unsafe fn is_intact(record: &Record) -> bool {
         let narrow = unsafe { array::<1>(record, data_end) };
         // SAFETY: the terminator's last two bytes are part of the string's memory.
         let wide = unsafe { array::<2>(record, terminator(record.byte_len)) };
+        // Byte by byte: a processor waits for what two stores have written to be read by one load.
         // SAFETY: the fence begins behind the terminator.
-        let fence = unsafe { array::<FENCE_LEN>(record, record.end()) };
-        (narrow == [0]) & (wide == [0; 2]) & (fence == [FENCE; FENCE_LEN])
+        let filling = unsafe { memory(record, record.end()..span(record)) };
+        (narrow == [0]) & (wide == [0; 2]) & filling.iter().all(|&byte| byte == FENCE)
     };
     // SAFETY: the fence ends that far behind the span.
     inner & (unsafe { array::<FENCE_LEN>(record, span(record)) } == [FENCE; FENCE_LEN])
