@@ -13,6 +13,45 @@ static BACKEND: backend::Native = backend::NATIVE;
 
 const AUDITED: Audited = Audited::new(&BACKEND);
 
+/// The way through the audit, kept out of the code on the way around it.
+///
+/// # Safety
+///
+/// As [`Backend::allocate`].
+#[cold]
+#[inline(never)]
+#[track_caller]
+unsafe fn allocate_watched(source: *const u8, bytes: u32) -> Option<NonNull<u16>> {
+    // SAFETY: as the caller promises.
+    unsafe { AUDITED.allocate(source, bytes) }
+}
+
+/// As [`allocate_watched`].
+///
+/// # Safety
+///
+/// As [`Backend::free`].
+#[cold]
+#[inline(never)]
+#[track_caller]
+unsafe fn free_watched(string: NonNull<u16>) {
+    // SAFETY: as the caller promises.
+    unsafe { AUDITED.free(string) };
+}
+
+/// As [`allocate_watched`].
+///
+/// # Safety
+///
+/// As [`Backend::byte_len`].
+#[cold]
+#[inline(never)]
+#[track_caller]
+unsafe fn byte_len_watched(string: NonNull<u16>) -> u32 {
+    // SAFETY: as the caller promises.
+    unsafe { AUDITED.byte_len(string) }
+}
+
 /// The process's own backend, audited while somebody watches.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Router;
@@ -31,7 +70,7 @@ unsafe impl Backend for Router {
             unsafe { BACKEND.allocate(source, bytes) }
         } else {
             // SAFETY: as the caller promises.
-            unsafe { AUDITED.allocate(source, bytes) }
+            unsafe { allocate_watched(source, bytes) }
         }
     }
 
@@ -60,7 +99,7 @@ unsafe impl Backend for Router {
             unsafe { BACKEND.free_unpinned(string) }
         } else {
             // SAFETY: as the caller promises.
-            unsafe { AUDITED.free(string) }
+            unsafe { free_watched(string) }
         }
     }
 
@@ -72,7 +111,7 @@ unsafe impl Backend for Router {
             unsafe { BACKEND.byte_len(string) }
         } else {
             // SAFETY: as the caller promises.
-            unsafe { AUDITED.byte_len(string) }
+            unsafe { byte_len_watched(string) }
         }
     }
 
