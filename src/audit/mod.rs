@@ -28,12 +28,55 @@
 //! });
 //! ```
 //!
-//! # What it sees
+//! # Telling it the direction of a call
 //!
-//! Every call of [`sys`](crate::sys) and everything that happens to a [`BSTR`](crate::BSTR), on the
-//! threads that are in the session: the one that started it, and each that
-//! [enters](Handle::enter). Tests that run side by side never see each other's strings. A string
-//! may be freed on a thread that is in no session; it is still the session's.
+//! So far the audit knows of allocations and frees. Around a call of a COM-style function, [`Call`]
+//! tells it which strings are \[in\], \[out\] and \[in, out\], and it names the rule that the callee
+//! broke, and not only what came of it:
+//!
+//! ```
+//! use portable_bstr::audit::{self, Call, Kind};
+//! use portable_bstr::sys::{BSTR, HRESULT, S_OK, SysAllocStringLen, SysFreeString};
+//!
+//! unsafe extern "system" fn put_status_text(text: BSTR) -> HRESULT {
+//!     unsafe { SysFreeString(text) }; // not its own
+//!     S_OK
+//! }
+//!
+//! let ((), report) = audit::run(|| unsafe {
+//!     let text = SysAllocStringLen([0x61].as_ptr(), 1);
+//!     Call::new("IBrowser::put_StatusText").input(text).run(|| put_status_text(text));
+//!     SysFreeString(text);
+//! });
+//! let kinds: Vec<_> = report.violations().iter().map(audit::Violation::kind).collect();
+//! assert_eq!(kinds, [Kind::InputFreed, Kind::DoubleFree]);
+//! ```
+//!
+//! [`Kind`] has the table of all rules, with cause and cure.
+//!
+//! # Letting allocations fail
+//!
+//! [`sweep`] runs code once for each string that it allocates, and has that one fail: error paths are
+//! where strings leak. [`Builder::fail_nth`] and [`Builder::fail_over`] do so by hand. Under audit, a
+//! string that was allocated without contents holds 0xDC bytes, lone surrogates all of them, so that
+//! nobody takes the zeros for granted that OLEAUT32 does not promise.
+//!
+//! # Catching a stray write in the act
+//!
+//! Behind each string stand guard bytes, and freed strings are overwritten and wait in a
+//! [quarantine](Builder::quarantine). Stray writes are found when the string is freed, when it leaves
+//! the quarantine, or at the end. To have a debugger stop at the instruction itself, on Unix, there is
+//! [`Builder::guard_pages`].
+//!
+//! # Threads
+//!
+//! A session sees every call of [`sys`](crate::sys) and everything that happens to a
+//! [`BSTR`](crate::BSTR), on the threads that are in it: the one that started it, and each that
+//! [enters](Handle::enter). Tests that run side by side never see each other's strings. A string may be
+//! freed on a thread that is in no session; it is still the session's. A program without a test harness
+//! has a [process-wide](Builder::process_wide) session.
+//!
+//! # Strings from before
 //!
 //! Strings that were there before any session are unknown to it. On Linux, where the shape of a
 //! pointer's surroundings can be looked at without risk, their free is understood all the same;
@@ -41,14 +84,34 @@
 //! that another thread allocated, or an earlier session left, while a session was open is known
 //! everywhere. None of them is ever a leak.
 //!
-//! # How
+//! # What a report says
 //!
-//! A call that breaks a rule is reported and does nothing further: a string that is freed twice is
-//! freed once, and memory that is no BSTR is never touched. Freed strings are overwritten and wait
-//! in a [quarantine](Builder::quarantine), so that their addresses mean nothing else for a while.
-//! Behind each string stand guard bytes.
+//! Each event of a string's history with its line of source, where that can be read; the text, its
+//! length and address; the rule, and Microsoft's page about it. A destructor is not told who calls it,
+//! so where a [`BSTR`](crate::BSTR) goes out of scope the line is known only with `RUST_BACKTRACE=1`,
+//! which adds to every event who called whom, and makes the audit some hundred times slower.
+//! [`Report::to_json_lines`] is for machines, and what [`check`] prints where `BSTR_AUDIT=json` is set.
 //!
-//! While no session is open anywhere, the audit costs one relaxed load a call.
+//! # What it cannot see
+//!
+//! - A read of a freed string's memory that is not a call: the reader sees 0xDD bytes, and faults only
+//!   with guard pages.
+//! - Whose a string is, without a [`Call`]. A callee that answers from a stock of strings made before the
+//!   call, and keeps none, is in the right, but to the audit each is
+//!   [still owned](Kind::OutputStillOwned).
+//! - Strings that are allocated and freed by other allocators: C code's own, .NET's.
+//! - A leak of what is still alive for a good reason, such as a cache in a static: it is reported, and
+//!   has to be emptied before the session ends.
+//! - A double free after the string has left the quarantine: it is reported as [`Kind::NotABstr`].
+//!
+//! # What it costs
+//!
+//! While no session is open anywhere, one relaxed load a call. In a session, some six times a `malloc`
+//! and `free` of a short string. A call that breaks a rule is reported and does nothing further: a
+//! string that is freed twice is freed once, and memory that is no BSTR is never touched.
+//!
+//! The audit wraps a [`Backend`](crate::backend::Backend), so it works over a heap of one's own as well:
+//! see [`Audited`].
 
 mod audited;
 mod call;
