@@ -462,7 +462,9 @@ pub(super) fn object(session: &Shared, fact: Fact, location: &'static Location<'
             );
         }
         Fact::NoSlot => session.accuse_other(Kind::NullSlot, 0, event(Action::Reallocated)),
-        Fact::Overwrite { before } => {
+        Fact::Overwrite { slot } => {
+            // SAFETY: the slot can be read.
+            let before = unsafe { slot.read() };
             look(before, Kind::LiveResult, Action::HandedOver, &|_| true);
         }
     }

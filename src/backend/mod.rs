@@ -132,8 +132,8 @@ pub enum Fact {
     },
     /// A string is to be reallocated, and there is no place for it.
     NoSlot,
-    /// A result is to be stored over `before`, which is not freed.
-    Overwrite { before: *const u16 },
+    /// A result is to be stored in a slot, which can be read, and what is there is not freed.
+    Overwrite { slot: *const *const u16 },
 }
 
 // SAFETY: every method is that of the backend behind the reference.

@@ -3,7 +3,7 @@
 use super::{
     BSTR, E_INVALIDARG, E_OUTOFMEMORY, HRESULT, OleAut, PROCESS, S_OK, collation, not_null,
 };
-use crate::backend::Backend;
+use crate::backend::{Backend, Fact};
 use core::cmp::Ordering;
 use core::ptr::null;
 use core::slice;
@@ -147,6 +147,8 @@ impl<B: Backend> OleAut<B> {
         let left = unsafe { self.bytes(bstrleft) };
         // SAFETY: as above.
         let right = unsafe { self.bytes(bstrright) };
+        let slot = pbstrresult.cast_const();
+        self.backend().observe(Fact::Overwrite { slot });
         let joined = self.join(left, right);
         // SAFETY: it is not NULL, so it can be written.
         unsafe { pbstrresult.write(joined) };
