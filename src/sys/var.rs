@@ -52,7 +52,8 @@ pub const NORM_IGNOREKASHIDA: u32 = 0x4_0000;
 /// # Safety
 ///
 /// - `bstrleft` and `bstrright` are NULL or BSTRs, from whichever allocator.
-/// - `pbstrresult` is NULL or may be written. Whoever owns `*pbstrresult` now has to free it.
+/// - `pbstrresult` is NULL or may be written; under audit it is read as well, so it has to be
+///   initialised. Whoever owns `*pbstrresult` now has to free it.
 ///
 /// # Examples
 ///
