@@ -22,7 +22,8 @@ struct Pin {
 
 static PINS: Lock<Vec<Pin>> = Lock::new(Vec::new());
 
-/// How many strings are pinned. For the same reason as in [`watch`], relaxed is enough.
+/// How many strings are pinned: while an audit keeps everybody off the hot path, this tells whether
+/// there is anything to look for. For the same reason as in [`watch`], relaxed is enough.
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 fn position(pins: &[Pin], string: NonNull<u16>) -> Result<usize, usize> {

@@ -5,6 +5,7 @@ use crate::error::AllocError;
 use crate::frame;
 use crate::heap::Heap;
 use crate::layout::{BlockLayout, UNIT};
+use crate::watch;
 use core::ptr::NonNull;
 
 const LAYOUT: BlockLayout = BlockLayout::NATIVE;
@@ -91,7 +92,7 @@ unsafe impl<H: Heap> Backend for Portable<H> {
         let extent = usable - LAYOUT.header() as usize;
         let (source, len) = frame::readable(source, string, old_len, extent, wanted);
 
-        let pinned = pins::is_pinned(string);
+        let pinned = !watch::is_idle() && pins::is_pinned(string);
         let in_place = size <= usable && !pinned;
         let target = if in_place {
             string
@@ -113,7 +114,7 @@ unsafe impl<H: Heap> Backend for Portable<H> {
 
     #[inline]
     unsafe fn free(&self, string: NonNull<u16>) {
-        if !pins::defer_free(string) {
+        if watch::is_idle() || !pins::defer_free(string) {
             // SAFETY: as the caller promises, and it has no pin.
             unsafe { self.free_unpinned(string) };
         }
