@@ -145,7 +145,7 @@ impl Kind {
             ),
             Self::NotABstr => (
                 "not-a-bstr",
-                "something was freed that is no BSTR",
+                "something was freed or reallocated that is no BSTR",
                 "only what SysAllocString and its siblings returned may be given to SysFreeString \
                  and SysReAllocString: no literal, no memory of malloc, no variable that was \
                  never set",
@@ -153,7 +153,7 @@ impl Kind {
             ),
             Self::MovedPointer => (
                 "moved-pointer",
-                "a pointer into the middle of a string was freed",
+                "a pointer into the middle of a string was freed or reallocated",
                 "free a BSTR by the very pointer that was allocated: walk through the string \
                  with a copy of it",
                 Function("sysfreestring"),
@@ -203,7 +203,7 @@ impl Kind {
                 "output-foreign",
                 "a callee answered with something that is no BSTR",
                 "the caller frees what an [out] parameter gives it: allocate the answer with \
-                 SysAllocString, be it a literal",
+                 SysAllocString, even where it is a literal",
                 Ownership,
             ),
             Self::OutputOverwritten => (
@@ -276,8 +276,8 @@ impl Kind {
             Self::UnbalancedPin => (
                 "unbalanced-pin",
                 "a string's pins and releases do not balance",
-                "every SysAddRefString needs one SysReleaseString, which does not free a string \
-                 that its owner has not freed: SysFreeString does",
+                "SysAddRefString and SysReleaseString come in pairs: a release without a pin frees \
+                 nothing, SysFreeString does",
                 Function("sysaddrefstring"),
             ),
             Self::LiveResult => (

@@ -37,22 +37,26 @@ pub(super) fn violation(violation: &Violation, colour: bool) -> String {
     let kind = violation.kind();
     let title = match violation.count() {
         1 => kind.summary().to_string(),
-        times => format!("{}, {times} times", kind.summary()),
+        times => format!("{} ({times} times)", kind.summary()),
     };
     let title = Level::ERROR.primary_title(title).id(kind.name());
     let mut group = Group::with_title(title);
     let marks = marks(violation);
     for file in files(&marks) {
-        let marks = marks.iter().filter(|mark| mark.place.file == file);
+        let marks = marks.iter().filter(|mark| mark.file() == Some(file));
         match source(file) {
             Some(source) => group = group.element(snippet(source, file, marks)),
             None => {
-                for mark in marks {
-                    let note = format!("{} at {}", mark.label, mark.place);
+                for Mark { label, place, .. } in marks {
+                    let place = place.iter().map(|place| format!(" at {place}"));
+                    let note = format!("{label}{}", place.collect::<String>());
                     group = group.element(Level::NOTE.no_name().message(note));
                 }
             }
         }
+    }
+    for mark in marks.iter().filter(|mark| mark.place.is_none()) {
+        group = group.element(Level::NOTE.no_name().message(&mark.label));
     }
     for note in notes(violation) {
         group = group.element(Level::NOTE.message(note));
@@ -103,6 +107,13 @@ impl Place {
         }
     }
 
+    /// As [`of`](Self::of), but `None` for a line of the standard library.
+    fn of_theirs(event: &Event) -> Option<Self> {
+        let place = Self::of(event);
+        let is_theirs = !is_destructor(event) || place.file != event.location().file();
+        is_theirs.then_some(place)
+    }
+
     /// Reads `file:line:column`.
     fn parse(text: &str) -> Option<Self> {
         let (rest, column) = text.rsplit_once(':')?;
@@ -130,10 +141,17 @@ fn is_export(event: &Event) -> bool {
 
 /// A line of code to be shown, and what to say of it.
 struct Mark {
-    place: Place,
+    /// `None` where it is not known.
+    place: Option<Place>,
     label: String,
     /// Whether this is the line that broke the rule.
     is_culprit: bool,
+}
+
+impl Mark {
+    fn file(&self) -> Option<&str> {
+        self.place.as_ref().map(|place| place.file.as_str())
+    }
 }
 
 /// The lines of a violation's history, in order.
@@ -152,7 +170,7 @@ fn marks(violation: &Violation) -> Vec<Mark> {
             label += &format!(", on thread `{}`", event.thread());
         }
         Mark {
-            place: Place::of(event),
+            place: Place::of_theirs(event),
             label,
             is_culprit,
         }
@@ -163,18 +181,31 @@ fn marks(violation: &Violation) -> Vec<Mark> {
 /// What to say of a line.
 fn label(kind: Kind, event: &Event, is_culprit: bool) -> String {
     let call = event.call().unwrap_or_default();
-    let again = matches!(kind, Kind::DoubleFree | Kind::InputKept) && is_culprit;
-    let what = match event.action() {
-        Action::Lent => return format!("lent to `{call}` here"),
-        Action::HandedOver if call.is_empty() => return "to be stored here".to_string(),
-        Action::HandedOver => return format!("handed over by `{call}` here"),
-        Action::Called => return format!("`{call}` was called here"),
-        Action::Allocated if kind == Kind::AllocationFailure => {
-            "this allocation failed".to_string()
+    let culprit_of = is_culprit.then_some(kind);
+    let what = match (event.action(), culprit_of) {
+        (Action::Lent, _) => return format!("lent to `{call}` here"),
+        (Action::HandedOver, Some(Kind::LiveResult)) => "overwritten here".to_string(),
+        (Action::HandedOver, Some(Kind::OutputAfterFailure)) => {
+            return format!("left here by `{call}`, which failed");
         }
-        Action::Freed if again => "freed again here".to_string(),
-        action if is_destructor(event) => format!("{action} here, when a BSTR went out of scope"),
-        action => format!("{action} here"),
+        (Action::HandedOver, Some(Kind::OutputTwice)) => {
+            return format!("handed over again by `{call}` here");
+        }
+        (Action::HandedOver, _) => return format!("handed over by `{call}` here"),
+        (Action::Called, Some(Kind::OutputNotSet)) => {
+            return format!("`{call}` was called here, and did not set it");
+        }
+        (Action::Called, Some(Kind::OutputOverwritten)) => {
+            return format!("overwritten by `{call}` here");
+        }
+        (Action::Called, Some(Kind::InOutNotFreed)) => return format!("replaced by `{call}` here"),
+        (Action::Called, _) => return format!("`{call}` was called here"),
+        (Action::Allocated, Some(Kind::AllocationFailure)) => "this allocation failed".to_string(),
+        (Action::Freed, Some(Kind::DoubleFree | Kind::InputKept)) => by_line("freed again", event),
+        (action, Some(Kind::Overrun | Kind::Underrun)) if action != Action::Allocated => {
+            format!("{}, which is when it was noticed", by_line(action, event))
+        }
+        (action, _) => by_line(action, event),
     };
     match event.call() {
         Some(call) => format!("{what}, in `{call}`"),
@@ -182,11 +213,21 @@ fn label(kind: Kind, event: &Event, is_culprit: bool) -> String {
     }
 }
 
+/// What was done in a line, or by the compiler.
+fn by_line(what: impl fmt::Display, event: &Event) -> String {
+    if !is_destructor(event) {
+        format!("{what} here")
+    } else if Place::of_theirs(event).is_some() {
+        format!("{what} here, when a BSTR went out of scope")
+    } else {
+        format!("{what} when a BSTR went out of scope (RUST_BACKTRACE=1 shows where)")
+    }
+}
+
 /// The files of some marks, each once, in the order of the marks.
 fn files(marks: &[Mark]) -> Vec<&str> {
     let mut files = Vec::new();
-    for mark in marks {
-        let file = mark.place.file.as_str();
+    for file in marks.iter().filter_map(Mark::file) {
         if !files.contains(&file) {
             files.push(file);
         }
@@ -209,14 +250,14 @@ fn snippet<'a>(
     marks: impl Iterator<Item = &'a Mark>,
 ) -> Snippet<'a, Annotation<'a>> {
     let annotations: Vec<_> = marks
-        .map(|mark| {
+        .filter_map(|mark| {
             let kind = if mark.is_culprit {
                 AnnotationKind::Primary
             } else {
                 AnnotationKind::Context
             };
-            let span = expression(&source, &mark.place);
-            kind.span(span).label(&mark.label)
+            let span = expression(&source, mark.place.as_ref()?);
+            Some(kind.span(span).label(&mark.label))
         })
         .collect();
     Snippet::source(source).path(file).annotations(annotations)
@@ -255,26 +296,38 @@ fn expression(source: &str, place: &Place) -> Range<usize> {
 
 /// What else there is to say.
 fn notes(violation: &Violation) -> Vec<String> {
+    let kind = violation.kind();
     let address = violation.address();
+    let string = if violation.count() > 1 {
+        "the first of these strings"
+    } else {
+        "the string"
+    };
     let subject = match (violation.text(), violation.byte_len()) {
+        // Its text would be what the audit has filled it with.
+        (Some(_), Some(bytes)) if kind == Kind::Uninitialized => {
+            let bytes = plural(bytes.into(), "byte");
+            format!("{string} has {bytes} at {address:#x}, all of them the audit's 0xDC still")
+        }
         (Some(text), Some(bytes)) => {
-            format!(
-                "the string is {text}, {} at {address:#x}",
-                plural(bytes.into(), "byte")
-            )
+            let bytes = plural(bytes.into(), "byte");
+            format!("{string} is {text}, {bytes} at {address:#x}")
         }
         (_, Some(bytes)) => {
-            format!(
-                "the string had {} at {address:#x}",
-                plural(bytes.into(), "byte")
-            )
+            let bytes = plural(bytes.into(), "byte");
+            format!("{string} had {bytes} at {address:#x}")
         }
         _ if address == 0 => String::new(),
+        _ if kind == Kind::OutputNotSet => format!("the [out] parameter is at {address:#x}"),
         _ => format!("the pointer is {address:#x}"),
     };
     let mut notes = Vec::from([subject]);
     notes.retain(|note| !note.is_empty());
     notes.extend_from_slice(violation.notes());
+    if kind == Kind::WrongDeallocator {
+        notes
+            .push("its memory was allocated again, and SysFreeString had not freed it".to_string());
+    }
     let events = violation.history().iter();
     notes.extend(events.filter_map(|event| {
         let callers = callers(&event.backtrace()?.to_string());
@@ -289,7 +342,7 @@ fn notes(violation: &Violation) -> Vec<String> {
 /// A backtrace's text has a line `number: function`, and for most functions a line `at file` next.
 fn callers(backtrace: &str) -> Vec<String> {
     /// With the exports, as C code sees their names.
-    const NOT_THEIRS: [&str; 13] = [
+    const NOT_THEIRS: [&str; 14] = [
         "portable_Sys",
         "portable_Var",
         "Sys",
@@ -303,12 +356,19 @@ fn callers(backtrace: &str) -> Vec<String> {
         "__",
         "_start",
         "start_thread",
+        "clone3",
     ];
     let mut callers: Vec<String> = Vec::new();
     let mut is_theirs = false;
     for line in backtrace.lines().map(str::trim) {
         if let Some(place) = line.strip_prefix("at ") {
-            if let (true, Some(caller)) = (is_theirs, callers.last_mut()) {
+            if !is_theirs {
+                continue;
+            }
+            if place.starts_with("/rustc/") {
+                // The standard library, in a type of theirs.
+                callers.pop();
+            } else if let Some(caller) = callers.last_mut() {
                 *caller += &format!(" at {place}");
             }
         } else if let Some((_, function)) = line.split_once(": ") {
