@@ -6,10 +6,13 @@ use super::kind::Kind;
 use super::record::{Order, Record, State};
 use super::shared::Shared;
 use super::site::{Frame, Site};
+use super::text::Beginning;
 use super::violation::{Action, Event, Violation};
 use crate::bstr;
+use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::panic::Location;
 use core::ptr::NonNull;
@@ -153,6 +156,13 @@ struct Lent {
 }
 
 impl Lent {
+    /// What the string was.
+    fn before(&self) -> String {
+        let bytes = u32::try_from(self.contents.len()).unwrap_or(u32::MAX);
+        let text = Beginning::of(&self.contents).text(bytes);
+        format!("before the call it was {text}, {bytes} bytes")
+    }
+
     /// What a callee did to the string that it may not.
     fn broken(&self, record: &Record) -> Option<Kind> {
         if record.state == State::Live {
@@ -166,6 +176,14 @@ impl Lent {
             _ => Some(Kind::InputFreed),
         }
     }
+}
+
+/// The strings that a call hands over.
+struct Answers {
+    /// Those that it was given to do with as it likes.
+    given: Vec<*const u16>,
+    /// Those that were found so far.
+    found: Vec<*const u16>,
 }
 
 /// A slot and what it held before the call.
@@ -291,7 +309,20 @@ impl Started {
         for lent in core::mem::take(&mut self.lent) {
             self.judge_input(lent);
         }
-        let mut answers = Vec::new();
+        // What stood in an [in, out] slot and does no more, the callee may put into another one.
+        let inouts = core::mem::take(&mut self.inouts);
+        // SAFETY: each slot is not NULL, so it may be read, as the caller of `inout` promised.
+        let is_moved = |slot: &&Slot| unsafe { slot.slot.read() } != slot.before;
+        let given: Vec<_> = inouts
+            .iter()
+            .filter(is_moved)
+            .map(|slot| slot.before)
+            .collect();
+        let mut answers = Answers {
+            given,
+            found: Vec::new(),
+        };
+        let mut replaced = Vec::new();
         for Slot {
             slot,
             before,
@@ -321,15 +352,20 @@ impl Started {
             slot,
             before,
             order,
-        } in core::mem::take(&mut self.inouts)
+        } in inouts
         {
             // SAFETY: it is not NULL, so it may be read, as the caller of `inout` promised.
             let after = unsafe { slot.read() };
             if after == before {
                 self.judge_kept(before, order);
             } else {
-                self.judge_overwritten(before, order, Kind::InOutNotFreed);
+                replaced.push((before, order));
                 self.judge_answer(after, &mut answers);
+            }
+        }
+        for (before, order) in replaced {
+            if !answers.found.contains(&before) {
+                self.judge_overwritten(before, order, Kind::InOutNotFreed);
             }
         }
     }
@@ -339,7 +375,11 @@ impl Started {
         let known = self.look(lent.string.as_ptr(), |record| {
             let is_same = record.order() == lent.order;
             if let (true, Some(kind)) = (is_same, lent.broken(record)) {
-                self.session.accuse(kind, record, None);
+                let notes = match kind {
+                    Kind::InputChanged => vec![lent.before()],
+                    _ => Vec::new(),
+                };
+                self.session.accuse_with(kind, record, None, notes);
             }
             is_same
         });
@@ -380,15 +420,16 @@ impl Started {
     }
 
     /// Whether a string may be handed over to the caller.
-    fn judge_answer(&self, answer: *const u16, answers: &mut Vec<*const u16>) {
+    fn judge_answer(&self, answer: *const u16, answers: &mut Answers) {
         if answer.is_null() {
             return;
         }
         let event = self.event(Action::HandedOver);
-        let is_repeated = answers.contains(&answer);
-        answers.push(answer);
+        let is_repeated = answers.found.contains(&answer);
+        let is_given = answers.given.contains(&answer);
+        answers.found.push(answer);
         let known = self.look(answer, |record| {
-            let is_older = record.epoch < self.epoch;
+            let is_older = record.epoch < self.epoch && !is_given;
             let is_another_callers = record.handed_over().is_some_and(|when| when < self.epoch);
             let kind = match record.state {
                 State::Freed | State::Pending | State::Gone => {
