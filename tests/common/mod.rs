@@ -7,6 +7,7 @@
 mod oleaut32;
 mod owned;
 mod strict;
+pub(crate) mod wrong_free;
 
 pub(crate) use oleaut32::{Oleaut32, Process};
 pub(crate) use owned::{Owned, expect, expect_stated};
