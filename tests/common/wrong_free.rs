@@ -15,7 +15,7 @@ pub(crate) fn can_be_seen() -> bool {
 
 /// Releases a string of `bytes` bytes by `free`, then allocates strings until its memory is one of them
 /// again, and frees the others. Returns the one that has its memory, or `None` where that never comes
-/// back.
+/// back: then the session had better not be finished, for it would look at memory that is gone.
 ///
 /// # Safety
 ///
@@ -23,9 +23,14 @@ pub(crate) fn can_be_seen() -> bool {
 #[track_caller]
 pub(crate) unsafe fn free_until_it_comes_back(string: BSTR, bytes: u32) -> Option<BSTR> {
     const TRIES: usize = 1000;
+    const AT_HAND: usize = 16;
+    // A list of its own first, and what the heap keeps at hand of that size, for then there is room for
+    // one block more.
+    let mut others = Vec::with_capacity(TRIES + AT_HAND);
+    // SAFETY: a NULL source has nothing to read.
+    others.extend([(); AT_HAND].map(|()| unsafe { SysAllocStringByteLen(null(), bytes) }));
     // SAFETY: as the caller promises.
     unsafe { c_free(string) };
-    let mut others = Vec::with_capacity(TRIES);
     let found = (0..TRIES).find_map(|_| {
         // SAFETY: a NULL source has nothing to read.
         let new = unsafe { SysAllocStringByteLen(null(), bytes) };
