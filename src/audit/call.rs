@@ -127,11 +127,12 @@ impl Call {
     }
 
     /// Runs `code`, which makes the call, and returns what it returned.
+    #[track_caller]
     pub fn run<R: Outcome>(self, code: impl FnOnce() -> R) -> R {
         let Some(session) = current::session() else {
             return code();
         };
-        let started = Started::new(self, session);
+        let started = Started::new(self, session, Location::caller());
         let result = {
             let _running = Arc::clone(&started.frame).enter();
             code()
@@ -198,16 +199,17 @@ struct Slot {
 struct Started {
     session: Arc<Shared>,
     frame: Arc<Frame>,
-    site: Site,
-    /// Which of the session's calls it is. Strings of an earlier epoch are older than the call.
-    epoch: u64,
+    /// Where the call was described, and so where strings are lent.
+    made: Site,
+    /// Where it was run, and so where strings are handed over.
+    run: Site,
     lent: Vec<Lent>,
     outputs: Vec<Slot>,
     inouts: Vec<Slot>,
 }
 
 impl Started {
-    fn new(call: Call, session: Arc<Shared>) -> Self {
+    fn new(call: Call, session: Arc<Shared>, run: &'static Location<'static>) -> Self {
         let slots = |slots: Vec<*mut *const u16>| {
             let slots = slots.into_iter().filter(|slot| !slot.is_null());
             slots.map(|slot| {
@@ -223,11 +225,12 @@ impl Started {
         let frame = Arc::new(Frame {
             name: call.name,
             arguments: arguments.map(<*const u16>::addr).collect(),
+            epoch: session.next_epoch(),
         });
         let mut started = Self {
-            epoch: session.next_epoch(),
             session,
-            site: Site::of_call(call.location, &frame),
+            made: Site::of_call(call.location, &frame),
+            run: Site::of_call(run, &frame),
             frame,
             lent: Vec::new(),
             outputs: Vec::new(),
@@ -264,7 +267,11 @@ impl Started {
     }
 
     fn event(&self, action: Action) -> Event {
-        Event::new(action, self.site.clone())
+        let site = match action {
+            Action::Lent => &self.made,
+            _ => &self.run,
+        };
+        Event::new(action, site.clone())
     }
 
     /// Looks at the record of a string of this session.
@@ -429,8 +436,10 @@ impl Started {
         let is_given = answers.given.contains(&answer);
         answers.found.push(answer);
         let known = self.look(answer, |record| {
-            let is_older = record.epoch < self.epoch && !is_given;
-            let is_another_callers = record.handed_over().is_some_and(|when| when < self.epoch);
+            let is_older = record.epoch < self.frame.epoch && !is_given;
+            let is_another_callers = record
+                .handed_over()
+                .is_some_and(|when| when < self.frame.epoch);
             let kind = match record.state {
                 State::Freed | State::Pending | State::Gone => {
                     Some(record.after_free(Kind::UseAfterFree))

@@ -10,7 +10,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::marker::PhantomData;
-use core::ptr::null;
+use core::ptr::{self, null};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use std::collections::HashMap;
@@ -185,6 +185,25 @@ pub(super) fn remove_outsider(address: usize) -> Option<Outsider> {
 #[cold]
 fn remove_one_outsider(address: usize) -> Option<Outsider> {
     REGISTRY.lock().remove(address)
+}
+
+/// A string has been given out at `address`, to `owner` or to nobody's session. Where another session
+/// believes that its own is there, that one was released behind its back.
+#[inline]
+pub(super) fn forget_elsewhere(address: usize, owner: Option<&Shared>) {
+    if SESSIONS.load(Ordering::Relaxed) > usize::from(owner.is_some()) {
+        forget_in_others(address, owner);
+    }
+}
+
+#[cold]
+fn forget_in_others(address: usize, owner: Option<&Shared>) {
+    let registry = REGISTRY.lock();
+    for session in &registry.sessions {
+        if !owner.is_some_and(|owner| ptr::eq(owner, Arc::as_ptr(session))) {
+            session.forget(address);
+        }
+    }
 }
 
 /// Whether an address is that of any session's string, or of one that no session answers for.

@@ -328,11 +328,13 @@ fn dump(memory: &[u8], start: usize, changed: Range<usize>) -> String {
     let shown = changed.start..changed.end.min(changed.start + 2 * AROUND);
     let to = (shown.end + AROUND).min(memory.len());
     let more = if shown.end < changed.end { " …" } else { "" };
+    let before = hex(&memory[from..shown.start]);
+    let within = format!("[{}{more}]", hex(&memory[shown.clone()]));
+    let after = hex(&memory[shown.end..to]);
+    let bytes = format!("{before} {within} {after}");
+    let from = start + from;
     format!(
-        "from byte {} of the string: {} [{}{more}] {}",
-        start + from,
-        hex(&memory[from..shown.start]),
-        hex(&memory[shown.clone()]),
-        hex(&memory[shown.end..to]),
+        "from byte {from} of the string, with what was changed in brackets: {}",
+        bytes.trim()
     )
 }

@@ -99,6 +99,16 @@ impl Shard {
         Some(stale)
     }
 
+    /// Takes a string out whose memory was released behind its back.
+    pub(super) fn forget(&mut self, address: usize) -> Option<&Record> {
+        let place = self.places.get(address)?;
+        self.places.remove(address);
+        // As in `insert`.
+        let stale = self.at(place);
+        stale.state = State::Gone;
+        Some(stale)
+    }
+
     #[cold]
     fn append(&mut self, record: Record) -> Place {
         let place = Place::try_from(self.records.len()).expect("fewer strings than addresses");

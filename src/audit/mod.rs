@@ -102,6 +102,10 @@
 //! - Strings that are allocated and freed by other allocators: C code's own, .NET's.
 //! - A leak of what is still alive for a good reason, such as a cache in a static: it is reported, and
 //!   has to be emptied before the session ends.
+//! - A string that `free` or the like released: where its memory is never given out again, it looks like
+//!   a leak, and is looked at in the end although it is gone.
+//! - That a getter gives away what it held, as `mem::take` does, and keeps nothing: as above, the answer
+//!   is older than the call.
 //! - A double free after the string has left the quarantine: it is reported as [`Kind::NotABstr`].
 //!
 //! # What it costs

@@ -122,6 +122,12 @@ mod tests {
     use std::vec::Vec;
 
     proptest! {
+        #![proptest_config(ProptestConfig {
+            // A failing case is printed; nothing is written beside the sources.
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
+
         /// Against `std`'s table, with few enough addresses that they meet.
         #[test]
         fn is_a_map(operations: Vec<(bool, u8, Place)>) {

@@ -201,11 +201,15 @@ impl Record {
     }
 
     /// What it means that the string, which is freed, was used or freed again: as a rule `kind`.
-    /// Where it is no argument of the call that runs, but was once lent, the callee kept it.
+    /// Where it is no argument of the call that runs, and older than that, but was once lent, the callee
+    /// kept it.
     pub(super) fn after_free(&self, kind: Kind) -> Kind {
         let address = self.string.addr().get();
+        let is_strange = |call: &Frame| {
+            self.epoch < call.epoch && !call.arguments.contains(&address) && self.was_lent()
+        };
         match Frame::innermost() {
-            Some(call) if self.was_lent() && !call.arguments.contains(&address) => Kind::InputKept,
+            Some(call) if is_strange(&call) => Kind::InputKept,
             _ => kind,
         }
     }

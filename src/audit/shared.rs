@@ -154,6 +154,14 @@ impl Shared {
         self.report(Violation::new(kind, record, text, event, notes));
     }
 
+    /// The string at `address`, if there is one, is the session's no more: the backend has given out
+    /// its memory once more, to somebody else.
+    pub(super) fn forget(&self, address: usize) {
+        if let Some(record) = self.ledger.shard(address).lock().forget(address) {
+            self.accuse_vanished(record);
+        }
+    }
+
     /// Notes that the backend has given out the memory of the string in `record` once more.
     pub(super) fn accuse_vanished(&self, record: &Record) {
         let kind = Kind::WrongDeallocator;

@@ -130,6 +130,8 @@ pub(super) struct Frame {
     pub(super) name: String,
     /// The strings that it was given, by address.
     pub(super) arguments: Vec<usize>,
+    /// Which of the session's calls it is. Strings of an earlier epoch are older than the call.
+    pub(super) epoch: u64,
 }
 
 std::thread_local! {

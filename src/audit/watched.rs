@@ -114,7 +114,9 @@ pub(super) unsafe fn allocate(
             backend: inner,
             paged: false,
         };
-        current::add_outsider(string.addr().get(), outsider);
+        let address = string.addr().get();
+        current::forget_elsewhere(address, None);
+        current::add_outsider(address, outsider);
     }
     Some(string)
 }
@@ -159,7 +161,10 @@ unsafe fn allocate_in(
     let hint = THREAD.with(|thread| thread.shard.get());
     let mut shard = session.ledger.nth(hint).lock();
     if let Some(place) = shard.take_spare(capacity, inner) {
-        return Some(describe(shard.at(place)));
+        let record = shard.at(place);
+        // SAFETY: its memory was kept, and nobody may use it.
+        unsafe { session.inspect(record) };
+        return Some(describe(record));
     }
     drop(shard);
 
@@ -169,6 +174,7 @@ unsafe fn allocate_in(
     describe(&mut record);
     let address = string.addr().get();
     current::remove_outsider(address);
+    current::forget_elsewhere(address, Some(session));
     session.ledger.widen(address);
     THREAD.with(|thread| thread.shard.set(Ledger::index(address)));
     let mut shard = session.ledger.shard(address).lock();
