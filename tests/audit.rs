@@ -527,3 +527,73 @@ fn backtraces_are_kept_where_the_environment_asks_for_them() {
     assert_eq!(event.backtrace().is_some(), asked.unwrap_or(false));
     free(string);
 }
+
+/// A heap of a single block, which it gives out whenever it is asked: as if somebody else had released
+/// it each time.
+struct Single(std::cell::UnsafeCell<[u64; 100]>);
+
+// SAFETY: the tests that use it do so on one thread at a time.
+unsafe impl Sync for Single {}
+// SAFETY: the block is aligned and stays. It is given out again without having been taken back, which
+// is what the tests are about; they use one string at a time.
+unsafe impl Heap for Single {
+    fn allocate(&self, size: usize) -> Option<NonNull<u8>> {
+        NonNull::new(self.0.get().cast()).filter(|_| size <= 800)
+    }
+    unsafe fn deallocate(&self, _: NonNull<u8>) {}
+    unsafe fn usable_size(&self, _: NonNull<u8>) -> usize {
+        800
+    }
+}
+
+/// A stranger's string where the session believes its own to be: the stranger's is what counts, and its
+/// free touches no more than it.
+#[test]
+fn memory_released_behind_the_audit_may_be_a_strangers_next() {
+    static BACKEND: Portable<Single> = Portable::new(Single(std::cell::UnsafeCell::new([0; 100])));
+    let ole = OleAut::new(Audited::new(&BACKEND));
+    let session = Session::builder().start();
+    // SAFETY: a NULL source has nothing to read.
+    let string = Parcel(unsafe { ole.SysAllocStringByteLen(null(), 400) });
+    let address = string.0.addr();
+    thread::spawn(move || {
+        // SAFETY: eight bytes can be read.
+        let strangers = unsafe { ole.SysAllocStringByteLen(b"stranger".as_ptr(), 8) };
+        assert_eq!(strangers.addr(), address, "the single block");
+        // SAFETY: the string goes back to where it came from.
+        unsafe { ole.SysFreeString(strangers) };
+    })
+    .join()
+    .unwrap();
+    // SAFETY: the block is this test's.
+    let byte = unsafe { BACKEND.heap().0.get().cast::<u8>().add(300).read() };
+    assert_ne!(byte, 0xDD, "the stranger's string did not reach that far");
+    assert_eq!(kinds(&session.finish()), [Kind::WrongDeallocator]);
+}
+
+/// A callee's own string, lent on and freed twice, is freed twice and not kept.
+#[test]
+fn what_a_call_allocates_and_lends_on_it_did_not_keep() {
+    let found = kinds_of(|| {
+        audit::Call::new("outer").run(|| {
+            let string = ready();
+            audit::Call::new("inner").input(string).run(|| ());
+            free(string);
+            free(string);
+        });
+    });
+    assert_eq!(found, [Kind::DoubleFree]);
+}
+
+/// A write into a string that has left the quarantine, and whose memory waits for the next string.
+#[test]
+fn a_write_into_memory_kept_at_hand_is_found_when_it_is_used_again() {
+    let session = Session::builder().quarantine(0).start();
+    let string = ready();
+    free(string);
+    poke(string, 2, 0x41);
+    let next = ready();
+    assert_eq!(next, string, "it was kept at hand");
+    free(next);
+    assert_eq!(kinds(&session.finish()), [Kind::UseAfterFree]);
+}
