@@ -365,8 +365,8 @@ fn callers(backtrace: &str) -> Vec<String> {
             if !is_theirs {
                 continue;
             }
-            if place.starts_with("/rustc/") {
-                // The standard library, in a type of theirs.
+            if is_in_std(place) {
+                // In a type of theirs.
                 callers.pop();
             } else if let Some(caller) = callers.last_mut() {
                 *caller += &format!(" at {place}");
@@ -383,6 +383,12 @@ fn callers(backtrace: &str) -> Vec<String> {
     // That of a program in C has a line. That of a program in Rust calls the one that has.
     callers.retain(|caller| caller != "main");
     callers
+}
+
+/// Whether a place is in the standard library: as the compiler was built, or where its source is
+/// installed.
+fn is_in_std(place: &str) -> bool {
+    place.starts_with("/rustc/") || place.contains("/rustlib/src/rust/library/")
 }
 
 /// Text in lines of at most 88 characters.
