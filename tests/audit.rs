@@ -527,3 +527,23 @@ fn backtraces_are_kept_where_the_environment_asks_for_them() {
     assert_eq!(event.backtrace().is_some(), asked.unwrap_or(false));
     free(string);
 }
+
+/// The terminator of an odd count begins one byte behind the data, and still is the string's.
+#[test]
+fn a_source_at_the_terminator_is_inside_the_string() {
+    for bytes in [4, 5] {
+        for units in [1, 2, 100] {
+            let (slot, _) = audit::run(|| {
+                // SAFETY: so many bytes can be read.
+                let mut slot = unsafe { SysAllocStringByteLen(b"abcde".as_ptr(), bytes) };
+                let end = slot.wrapping_add(bytes.div_ceil(2) as usize);
+                // SAFETY: the string is live, and its terminator inside it.
+                assert_eq!(unsafe { SysReAllocStringLen(&mut slot, end, units) }, TRUE);
+                slot
+            });
+            // SAFETY: the string is live and this test's.
+            let string = unsafe { Owned::from_raw(slot) };
+            assert_eq!(*string, vec![0; units as usize], "of {bytes} bytes");
+        }
+    }
+}
