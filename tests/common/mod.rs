@@ -6,11 +6,17 @@
 
 mod oleaut32;
 mod owned;
+#[cfg(windows)]
+mod real;
 mod strict;
 pub(crate) mod wrong_free;
 
+#[cfg(windows)]
+pub(crate) use oleaut32::Real;
 pub(crate) use oleaut32::{Oleaut32, Process};
 pub(crate) use owned::{Owned, expect, expect_stated};
+#[cfg(windows)]
+pub(crate) use real::is_wine;
 pub(crate) use strict::Strict;
 
 /// The bytes before the data.
@@ -59,10 +65,17 @@ pub(crate) fn bytes_of(units: &[u16]) -> Vec<u8> {
     units.iter().flat_map(|unit| unit.to_ne_bytes()).collect()
 }
 
+/// Whether the process's strings are the real OLEAUT32's.
+pub(crate) fn is_oleaut32() -> bool {
+    cfg!(all(windows, feature = "oleaut32"))
+}
+
 /// Whether this process keeps freed blocks back, and as the defaults say. Says why where not.
 pub(crate) fn has_default_cache() -> bool {
     let reason = if cfg!(any(miri, fuzzing)) {
         "there is no cache in this build"
+    } else if is_oleaut32() {
+        "the cache is OLEAUT32's"
     } else if std::env::var_os("OANOCACHE").is_some() {
         "OANOCACHE is set"
     } else if std::env::var_os("OACACHEPARAMS").is_some() {
