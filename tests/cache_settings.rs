@@ -7,7 +7,7 @@
 
 mod common;
 
-use common::{HEADER, Owned, Process, wide};
+use common::{HEADER, Owned, Process, is_oleaut32, wide};
 use portable_bstr::sys::SetOaNoCache;
 use std::cmp::Reverse;
 use std::process::Command;
@@ -31,6 +31,10 @@ fn child(probe: &str, environment: &[(&str, &str)]) -> Option<Vec<Kept>> {
         println!("skipped: there is no cache in this build");
         return None;
     }
+    if is_oleaut32() {
+        println!("skipped: the cache is OLEAUT32's");
+        return None;
+    }
     // Not the current executable: under some emulators that is the emulator.
     let program = std::env::args_os().next().unwrap();
     let mut command = Command::new(program);
@@ -38,6 +42,11 @@ fn child(probe: &str, environment: &[(&str, &str)]) -> Option<Vec<Kept>> {
     command.env_remove("OANOCACHE").env_remove("OACACHEPARAMS");
     command.envs(environment.iter().copied());
     let output = match command.output() {
+        // Under some emulators it is the child that finds out.
+        Ok(output) if output.status.code() == Some(127) => {
+            println!("skipped: this program cannot run itself");
+            return None;
+        }
         Ok(output) => output,
         Err(error) => {
             println!("skipped: this program cannot run itself: {error}");
