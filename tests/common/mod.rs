@@ -74,8 +74,8 @@ pub(crate) fn is_oleaut32() -> bool {
 pub(crate) fn has_default_cache() -> bool {
     let reason = if cfg!(any(miri, fuzzing)) {
         "there is no cache in this build"
-    } else if is_oleaut32() {
-        "the cache is OLEAUT32's"
+    } else if cfg!(windows) {
+        "this heap, too, may give freed blocks out in their order"
     } else if std::env::var_os("OANOCACHE").is_some() {
         "OANOCACHE is set"
     } else if std::env::var_os("OACACHEPARAMS").is_some() {
