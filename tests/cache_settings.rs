@@ -7,7 +7,7 @@
 
 mod common;
 
-use common::{HEADER, Owned, Process, wide};
+use common::{HEADER, Owned, Process, can_run_itself, wide};
 use portable_bstr::sys::SetOaNoCache;
 use std::cmp::Reverse;
 use std::process::Command;
@@ -35,6 +35,9 @@ fn child(probe: &str, environment: &[(&str, &str)]) -> Option<Vec<Kept>> {
         println!("skipped: this heap, too, may give freed blocks out in their order");
         return None;
     }
+    if !can_run_itself() {
+        return None;
+    }
     // Not the current executable: under some emulators that is the emulator.
     let program = std::env::args_os().next().unwrap();
     let mut command = Command::new(program);
@@ -42,11 +45,6 @@ fn child(probe: &str, environment: &[(&str, &str)]) -> Option<Vec<Kept>> {
     command.env_remove("OANOCACHE").env_remove("OACACHEPARAMS");
     command.envs(environment.iter().copied());
     let output = match command.output() {
-        // Under some emulators it is the child that finds out.
-        Ok(output) if output.status.code() == Some(127) => {
-            println!("skipped: this program cannot run itself");
-            return None;
-        }
         Ok(output) => output,
         Err(error) => {
             println!("skipped: this program cannot run itself: {error}");

@@ -86,3 +86,14 @@ pub(crate) fn has_default_cache() -> bool {
     println!("skipped: {reason}");
     false
 }
+
+/// Whether this program can be run again. Says so where not: under an emulator of another processor.
+pub(crate) fn can_run_itself() -> bool {
+    let program = std::env::args_os().next().unwrap();
+    let listed = std::process::Command::new(program).arg("--list").output();
+    let can = listed.is_ok_and(|output| output.status.success());
+    if !can {
+        println!("skipped: this program cannot run itself");
+    }
+    can
+}
