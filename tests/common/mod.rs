@@ -19,6 +19,8 @@ pub(crate) use owned::{Owned, expect, expect_stated};
 pub(crate) use real::is_wine;
 pub(crate) use strict::Strict;
 
+use std::process::Command;
+
 /// The bytes before the data.
 pub(crate) const HEADER: usize = size_of::<usize>();
 
@@ -87,13 +89,15 @@ pub(crate) fn has_default_cache() -> bool {
     false
 }
 
-/// Whether this program can be run again. Says so where not: under an emulator of another processor.
-pub(crate) fn can_run_itself() -> bool {
+/// This program, to be run again: by the emulator that `EMULATOR` names, where one runs it now.
+pub(crate) fn this_program() -> Command {
     let program = std::env::args_os().next().unwrap();
-    let listed = std::process::Command::new(program).arg("--list").output();
-    let can = listed.is_ok_and(|output| output.status.success());
-    if !can {
-        println!("skipped: this program cannot run itself");
-    }
-    can
+    let emulator = std::env::var("EMULATOR").unwrap_or_default();
+    let mut words = emulator.split_whitespace();
+    let Some(emulator) = words.next() else {
+        return Command::new(program);
+    };
+    let mut command = Command::new(emulator);
+    command.args(words).arg(program);
+    command
 }
