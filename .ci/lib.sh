@@ -118,17 +118,29 @@ have_target() {
         install "the target $1" rustup target add "$1"
 }
 
-# have_package COMMAND PACKAGE: by Debian's package manager, which only root may use.
+# have_std_source: with it nightly Rust compiles the standard library itself, as `-Zbuild-std`.
+have_std_source() {
+    have_toolchain nightly && {
+        [[ -d $(rustup run nightly rustc --print sysroot)/lib/rustlib/src/rust/library ]] ||
+            install "the standard library's source" \
+                rustup component add rust-src --toolchain nightly
+    }
+}
+
+# have_package COMMAND PACKAGE…: by Debian's package manager. The command shows whether they are
+# there.
 have_package() {
-    command -v "$1" >/dev/null || install "$2" apt_install "$2"
+    local command=$1
+    shift
+    command -v "$command" >/dev/null || install "$*" apt_install "$@"
 }
 
 apt_install() {
-    if [[ $(id -u) -ne 0 ]]; then
-        echo "error: only root can install packages"
-        return 1
-    fi
-    apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$1"
+    local as_root=
+    [[ $(id -u) -eq 0 ]] || as_root="sudo -n"
+    $as_root apt-get update &&
+        $as_root env DEBIAN_FRONTEND=noninteractive \
+            apt-get install -y --no-install-recommends "$@"
 }
 
 # The names in Cargo.toml's [features]. Elsewhere in the metadata `features` is a list, not a map.

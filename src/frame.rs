@@ -71,10 +71,8 @@ pub(crate) unsafe fn stated_size(block: NonNull<u8>) -> Option<usize> {
 /// `block` may be written for as many bytes as [`BlockLayout::block_size`] says of `bytes`.
 #[inline]
 pub(crate) unsafe fn write(block: NonNull<u8>, bytes: u32) -> NonNull<u16> {
-    let header = Header {
-        byte_len: bytes,
-        ..Header::zeroed()
-    };
+    let mut header = Header::zeroed();
+    header.byte_len = bytes;
     // SAFETY: the block is larger than a header. Heaps align blocks to a pointer, which is a
     // header's size, but nothing here needs it.
     unsafe { block.cast::<Header>().write_unaligned(header) };

@@ -6,7 +6,7 @@
 
 mod common;
 
-use common::{HEADER, expect};
+use common::expect;
 use portable_bstr::sys::{self, OleAut};
 use portable_bstr::{AllocError, BSTR, BstrOut, BstrRef, NullPointer, bstr};
 use static_assertions::{
@@ -153,7 +153,7 @@ fn an_array_of_strings_is_an_array_of_pointers() {
 ))]
 mod blocks {
     use super::*;
-    use common::block_size;
+    use common::{HEADER, block_size};
     use std::ffi::c_void;
 
     unsafe extern "C" {

@@ -2,6 +2,8 @@
 
 #![allow(clippy::multiple_unsafe_ops_per_block)] // Misuse reads best in one piece.
 
+mod common;
+
 use portable_bstr::audit::{self, Action, Audited, Kind, Report, Session};
 use portable_bstr::backend::Portable;
 use portable_bstr::heap::{Global, Heap};
@@ -302,8 +304,12 @@ fn sessions_may_end_in_any_order() {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn strings_older_than_the_session() {
     const ALONE: &str = "PORTABLE_BSTR_TEST_ALONE";
+    if std::env::var_os("EMULATOR").is_some() {
+        println!("skipped: the emulator's kernel does not copy memory");
+        return;
+    }
     if std::env::var_os(ALONE).is_none() {
-        let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+        let mut again = common::this_program();
         let again = again.args(["--exact", "strings_older_than_the_session"]);
         let output = again.env(ALONE, "1").output().unwrap();
         assert!(output.status.success(), "{output:?}");
@@ -364,7 +370,7 @@ fn guard_pages_stop_the_very_instruction() {
         ("after a free", false),
         ("none", true),
     ] {
-        let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+        let mut again = common::this_program();
         let again = again.args([
             "--exact",
             "guard_pages_stop_the_very_instruction",
@@ -596,4 +602,24 @@ fn a_write_into_memory_kept_at_hand_is_found_when_it_is_used_again() {
     assert_eq!(next, string, "it was kept at hand");
     free(next);
     assert_eq!(kinds(&session.finish()), [Kind::UseAfterFree]);
+}
+
+/// The terminator of an odd count begins one byte behind the data, and still is the string's.
+#[test]
+fn a_source_at_the_terminator_is_inside_the_string() {
+    for bytes in [4, 5] {
+        for units in [1, 2, 100] {
+            let (slot, _) = audit::run(|| {
+                // SAFETY: so many bytes can be read.
+                let mut slot = unsafe { SysAllocStringByteLen(b"abcde".as_ptr(), bytes) };
+                let end = slot.wrapping_add(bytes.div_ceil(2) as usize);
+                // SAFETY: the string is live, and its terminator inside it.
+                assert_eq!(unsafe { SysReAllocStringLen(&mut slot, end, units) }, TRUE);
+                slot
+            });
+            // SAFETY: the string is live and this test's.
+            let string = unsafe { Owned::from_raw(slot) };
+            assert_eq!(*string, vec![0; units as usize], "of {bytes} bytes");
+        }
+    }
 }

@@ -25,7 +25,7 @@ const IN_CHILD: &str = "BSTR_TEST_CHILD";
 /// The test of that name in a process of its own, without backtraces and what else the environment may
 /// ask of a report.
 fn child(test: &str) -> Command {
-    let mut child = Command::new(env::current_exe().unwrap());
+    let mut child = common::this_program();
     child.args(["--exact", test, "--nocapture", "--test-threads=1"]);
     child.env(IN_CHILD, "1").env("RUST_BACKTRACE", "0");
     for name in ["RUST_LIB_BACKTRACE", "BSTR_AUDIT", "NO_COLOR"] {

@@ -349,7 +349,7 @@ fn iterators_that_lie() {
         };
         assert_eq!(BSTR::try_from_utf16_iter(liar()).unwrap(), "ready");
         assert_eq!(BSTR::from_utf16_iter(liar()), "ready");
-        assert_eq!(liar().collect::<BSTR>(), "ready");
+        assert_eq!(BSTR::from_iter(liar()), "ready");
         let mut string = BSTR::from("al");
         string.extend(liar());
         assert_eq!(string, "already");

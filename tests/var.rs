@@ -66,7 +66,7 @@ fn joining_bytes() {
 /// W: the slot is overwritten, though it be one of the two strings.
 #[test]
 fn joining_never_frees_what_was_in_the_slot() {
-    let word = string(Some(b"a\0"));
+    let word = string(Some(&u16::from(b'a').to_ne_bytes()));
     let mut slot = word.as_raw();
     // SAFETY: both are strings, and `word` still owns the one that is overwritten.
     assert_eq!(unsafe { VarBstrCat(slot, slot, &mut slot) }, S_OK);
@@ -79,7 +79,7 @@ fn joining_never_frees_what_was_in_the_slot() {
 /// U: where Windows crashes.
 #[test]
 fn joining_into_null_is_refused() {
-    let word = string(Some(b"a\0"));
+    let word = string(Some(&u16::from(b'a').to_ne_bytes()));
     // SAFETY: both are strings.
     let result = unsafe { VarBstrCat(word.as_raw(), word.as_raw(), null_mut()) };
     assert_eq!(result, E_INVALIDARG);
@@ -104,7 +104,7 @@ unsafe impl Heap for Full {
 #[test]
 fn joining_without_memory() {
     let ole = OleAut::new(Portable::new(Full));
-    let word = string(Some(b"a\0"));
+    let word = string(Some(&u16::from(b'a').to_ne_bytes()));
     let mut slot = word.as_raw();
     // SAFETY: both are strings, and `word` still owns the one that is overwritten.
     let result = unsafe { ole.VarBstrCat(word.as_raw(), word.as_raw(), &mut slot) };
@@ -123,7 +123,7 @@ fn joining_more_than_a_string_can_have() {
         bytes: 0xFFFF_FFFE,
         data: [0; 2],
     };
-    let word = string(Some(b"a\0"));
+    let word = string(Some(&u16::from(b'a').to_ne_bytes()));
     let raw = std::ptr::from_ref(&huge).wrapping_byte_add(4).cast();
     let mut slot = word.as_raw();
     // SAFETY: lengths are read, and no memory is asked for, let alone copied to.
@@ -304,7 +304,7 @@ mod by_locale {
 
     #[test]
     fn what_there_is_not_is_refused() {
-        let word = string(Some(b"a\0"));
+        let word = string(Some(&u16::from(b'a').to_ne_bytes()));
         let refused = [
             (EN_US, 0x1000), // Strings before words.
             (EN_US, 0x10),   // By Windows's own idea of case.

@@ -8,7 +8,6 @@
 //! a string.
 
 use crate::layout::{BlockLayout, PREFIX, UNIT, terminator};
-use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
 const HEADER: usize = BlockLayout::NATIVE.header() as usize;
@@ -41,13 +40,13 @@ fn has_shape(address: usize) -> Option<bool> {
 fn is_on_this_stack(address: usize) -> bool {
     const USUAL_SIZE: usize = 8 << 20;
     let here = (&raw const address).addr();
-    (here..here + USUAL_SIZE).contains(&address)
+    address.wrapping_sub(here) < USUAL_SIZE
 }
 
 /// Whether an address lies in the program or in one of its libraries, as literals do.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn is_in_an_image(string: NonNull<u16>) -> bool {
-    let mut info = MaybeUninit::<libc::Dl_info>::uninit();
+    let mut info = core::mem::MaybeUninit::<libc::Dl_info>::uninit();
     // SAFETY: any address may be asked for, and the answer has room.
     unsafe { libc::dladdr(string.as_ptr().cast(), info.as_mut_ptr()) != 0 }
 }

@@ -24,7 +24,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::mem;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// About what a block has beside its data: header, terminator, fence, rounding, and the heap's own.
 const BESIDE_DATA: usize = 64;
@@ -35,14 +35,15 @@ pub(super) struct Shared {
     is_open: AtomicBool,
     pub(super) ledger: Ledger,
     /// How many calls the session has seen.
-    epoch: AtomicU64,
+    /// Not of 64 bits, which not every processor has atomics of.
+    epoch: AtomicUsize,
     /// How many bytes are in quarantine.
     quarantined: AtomicUsize,
     violations: Lock<Vec<Violation>>,
     /// The addresses of strings older than all sessions that were freed or reallocated in this one.
     older: Lock<BTreeSet<usize>>,
     /// How many allocations were asked for, where some are to fail.
-    asked: AtomicU64,
+    asked: AtomicUsize,
     /// The last allocation that was made to fail.
     fault: Lock<Option<Site>>,
 }
@@ -59,11 +60,11 @@ impl Shared {
             settings,
             is_open: AtomicBool::new(true),
             ledger: Ledger::new(),
-            epoch: AtomicU64::new(0),
+            epoch: AtomicUsize::new(0),
             quarantined: AtomicUsize::new(0),
             violations: Lock::new(Vec::new()),
             older: Lock::new(BTreeSet::new()),
-            asked: AtomicU64::new(0),
+            asked: AtomicUsize::new(0),
             fault: Lock::new(None),
         }
     }
@@ -83,7 +84,7 @@ impl Shared {
         if fail_nth.is_none() && fail_over.is_none() {
             return false;
         }
-        let asked = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
+        let asked = self.asked.fetch_add(1, Ordering::Relaxed) as u64 + 1;
         let fails = fail_nth == Some(asked) || fail_over.is_some_and(|most| bytes > most);
         if fails {
             *self.fault.lock() = Some(site.clone());
@@ -116,12 +117,12 @@ impl Shared {
     /// How many calls the session has seen so far: what strings are dated by.
     #[inline]
     pub(super) fn epoch(&self) -> u64 {
-        self.epoch.load(Ordering::Relaxed)
+        self.epoch.load(Ordering::Relaxed) as u64
     }
 
     /// One more call. Strings from now on are at least that young.
     pub(super) fn next_epoch(&self) -> u64 {
-        self.epoch.fetch_add(1, Ordering::Relaxed) + 1
+        self.epoch.fetch_add(1, Ordering::Relaxed) as u64 + 1
     }
 
     #[inline]

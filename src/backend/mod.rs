@@ -3,6 +3,7 @@
 //! | backend | what it is |
 //! |---|---|
 //! | [`Portable`] | the emulation, over any [`Heap`](crate::heap::Heap); the default everywhere |
+//! | `OleAut32` | the real OLEAUT32, on Windows with the feature `oleaut32` |
 //!
 //! A backend is asked with pointers that are known not to be NULL and with lengths in bytes;
 //! what NULL means, and what OLEAUT32's functions make of it all, is told one layer up, in
@@ -11,23 +12,46 @@
 use crate::error::AllocError;
 use core::ptr::NonNull;
 
+#[cfg(all(windows, feature = "oleaut32"))]
+mod oleaut32;
 pub(crate) mod pins;
 mod portable;
 
+#[cfg(all(windows, feature = "oleaut32"))]
+pub use oleaut32::OleAut32;
 pub use portable::Portable;
 
-#[cfg(all(feature = "std", not(any(fuzzing, miri))))]
-use crate::cache::ThreadCache as Blocks;
-#[cfg(not(all(feature = "std", not(any(fuzzing, miri)))))]
-use crate::heap::Native as Blocks;
+/// The backend of this build. This is the one place where it is chosen.
+pub(crate) use native::{NATIVE, Native, turn_cache_off};
 
-/// The backend of this build. This is the one place where it is chosen: the portable one, with
-/// OLEAUT32's cache where there are thread-locals for it, and without under fuzzers and Miri,
-/// from which a cache would hide errors.
-pub(crate) type Native = Portable<Blocks>;
+/// OLEAUT32 itself, which has its own cache.
+#[cfg(all(windows, feature = "oleaut32"))]
+mod native {
+    use super::OleAut32;
+    pub(crate) use super::oleaut32::turn_cache_off;
 
-/// The backend of this build, ready to use. It has no state of its own.
-pub(crate) const NATIVE: Native = Portable::new(Blocks);
+    pub(crate) type Native = OleAut32;
+
+    /// The backend of this build, ready to use. It has no state of its own.
+    pub(crate) const NATIVE: Native = OleAut32;
+}
+
+/// The portable one, with OLEAUT32's cache where there are thread-locals for it, and without under
+/// fuzzers and Miri, from which a cache would hide errors.
+#[cfg(not(all(windows, feature = "oleaut32")))]
+mod native {
+    use super::Portable;
+    #[cfg(all(feature = "std", not(any(fuzzing, miri))))]
+    use crate::cache::ThreadCache as Blocks;
+    pub(crate) use crate::cache::turn_off as turn_cache_off;
+    #[cfg(not(all(feature = "std", not(any(fuzzing, miri)))))]
+    use crate::heap::Native as Blocks;
+
+    pub(crate) type Native = Portable<Blocks>;
+
+    /// The backend of this build, ready to use. It has no state of its own.
+    pub(crate) const NATIVE: Native = Portable::new(Blocks);
+}
 
 /// An allocator of BSTRs: the contract that all code above relies on.
 ///

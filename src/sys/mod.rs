@@ -420,11 +420,12 @@ pub unsafe fn SysReleaseString(bstrstring: BSTR) {
 /// Turns OLEAUT32's cache of freed blocks off, for the whole process and for good.
 ///
 /// Undocumented by Microsoft; `OANOCACHE` in the environment does the same from the start. Where
-/// there is no cache, without the feature `std` for one, nothing happens.
+/// there is no cache, without the feature `std` for one, nothing happens. Where OLEAUT32 is the
+/// backend, this is its own.
 ///
 /// ```
 /// portable_bstr::sys::SetOaNoCache();
 /// ```
 pub fn SetOaNoCache() {
-    crate::cache::turn_off();
+    crate::backend::turn_cache_off();
 }

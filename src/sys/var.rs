@@ -144,13 +144,10 @@ impl<B: Backend> OleAut<B> {
         if pbstrresult.is_null() {
             return E_INVALIDARG;
         }
-        // SAFETY: as the caller promises, the string stays as it is for the time of this call.
-        let left = unsafe { self.bytes(bstrleft) };
-        // SAFETY: as above.
-        let right = unsafe { self.bytes(bstrright) };
         let slot = pbstrresult.cast_const();
         self.backend().observe(Fact::Overwrite { slot });
-        let joined = self.join(left, right);
+        // SAFETY: both are as the caller promises.
+        let joined = unsafe { self.join(bstrleft, bstrright) };
         // SAFETY: it is not NULL, so it can be written.
         unsafe { pbstrresult.write(joined) };
         if joined.is_null() {
@@ -161,10 +158,17 @@ impl<B: Backend> OleAut<B> {
     }
 
     /// A new string of both, NULL where there is no memory.
+    ///
+    /// # Safety
+    ///
+    /// Each is NULL or a BSTR. Their bytes are read only where a string can have as many.
     #[track_caller]
-    fn join(&self, left: &[u8], right: &[u8]) -> BSTR {
-        let sum = left.len().checked_add(right.len());
-        let Some(bytes) = sum.and_then(|sum| u32::try_from(sum).ok()) else {
+    unsafe fn join(&self, left: BSTR, right: BSTR) -> BSTR {
+        // SAFETY: as the caller promises.
+        let left_len = unsafe { self.SysStringByteLen(left) };
+        // SAFETY: as above.
+        let right_len = unsafe { self.SysStringByteLen(right) };
+        let Some(bytes) = left_len.checked_add(right_len) else {
             return null();
         };
         // SAFETY: a null source has nothing to read.
@@ -173,12 +177,13 @@ impl<B: Backend> OleAut<B> {
             return null();
         };
         let data = string.cast::<u8>().as_ptr();
+        let (left_len, right_len) = (left_len as usize, right_len as usize);
         // SAFETY: the new string has room for both, and overlaps neither.
-        unsafe { data.copy_from_nonoverlapping(left.as_ptr(), left.len()) };
+        unsafe { data.copy_from_nonoverlapping(left.cast(), left_len) };
         // SAFETY: the left one is part of it.
-        let rest = unsafe { data.byte_add(left.len()) };
+        let rest = unsafe { data.byte_add(left_len) };
         // SAFETY: as above, the right one is what is left of it.
-        unsafe { rest.copy_from_nonoverlapping(right.as_ptr(), right.len()) };
+        unsafe { rest.copy_from_nonoverlapping(right.cast(), right_len) };
         joined
     }
 

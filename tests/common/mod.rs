@@ -6,12 +6,20 @@
 
 mod oleaut32;
 mod owned;
+#[cfg(windows)]
+mod real;
 mod strict;
 pub(crate) mod wrong_free;
 
+#[cfg(windows)]
+pub(crate) use oleaut32::Real;
 pub(crate) use oleaut32::{Oleaut32, Process};
 pub(crate) use owned::{Owned, expect, expect_stated};
+#[cfg(windows)]
+pub(crate) use real::is_wine;
 pub(crate) use strict::Strict;
+
+use std::process::Command;
 
 /// The bytes before the data.
 pub(crate) const HEADER: usize = size_of::<usize>();
@@ -59,10 +67,17 @@ pub(crate) fn bytes_of(units: &[u16]) -> Vec<u8> {
     units.iter().flat_map(|unit| unit.to_ne_bytes()).collect()
 }
 
+/// Whether the process's strings are the real OLEAUT32's.
+pub(crate) fn is_oleaut32() -> bool {
+    cfg!(all(windows, feature = "oleaut32"))
+}
+
 /// Whether this process keeps freed blocks back, and as the defaults say. Says why where not.
 pub(crate) fn has_default_cache() -> bool {
     let reason = if cfg!(any(miri, fuzzing)) {
         "there is no cache in this build"
+    } else if cfg!(windows) {
+        "this heap, too, may give freed blocks out in their order"
     } else if std::env::var_os("OANOCACHE").is_some() {
         "OANOCACHE is set"
     } else if std::env::var_os("OACACHEPARAMS").is_some() {
@@ -72,4 +87,17 @@ pub(crate) fn has_default_cache() -> bool {
     };
     println!("skipped: {reason}");
     false
+}
+
+/// This program, to be run again: by the emulator that `EMULATOR` names, where one runs it now.
+pub(crate) fn this_program() -> Command {
+    let program = std::env::args_os().next().unwrap();
+    let emulator = std::env::var("EMULATOR").unwrap_or_default();
+    let mut words = emulator.split_whitespace();
+    let Some(emulator) = words.next() else {
+        return Command::new(program);
+    };
+    let mut command = Command::new(emulator);
+    command.args(words).arg(program);
+    command
 }

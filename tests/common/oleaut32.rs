@@ -8,6 +8,10 @@ use portable_bstr::sys::{self, BOOL, BSTR, HRESULT, OleAut, PCSTR, PCWSTR};
 /// The free functions of `portable_bstr::sys`, which work on the process's strings.
 pub(crate) struct Process;
 
+/// The real OLEAUT32, by imports of its own.
+#[cfg(windows)]
+pub(crate) struct Real;
+
 /// Declares the trait and implements it by forwarding, so that the signatures stand here once.
 macro_rules! functions {
     ($($name:ident($($parameter:ident: $type:ty),*) $(-> $result:ty)?;)*) => {
@@ -21,6 +25,14 @@ macro_rules! functions {
             $(unsafe fn $name(&self, $($parameter: $type),*) $(-> $result)? {
                 // SAFETY: the same promises.
                 unsafe { sys::$name($($parameter),*) }
+            })*
+        }
+
+        #[cfg(windows)]
+        impl Oleaut32 for Real {
+            $(unsafe fn $name(&self, $($parameter: $type),*) $(-> $result)? {
+                // SAFETY: the same promises.
+                unsafe { super::real::$name($($parameter),*) }
             })*
         }
 

@@ -1,6 +1,6 @@
 //! The reallocating functions.
 
-use crate::Mark::{D, T, U, W};
+use crate::Mark::{D, M, T, U, W};
 use crate::common::{HOSTILE_UNITS, Owned, bytes_of, wide};
 use crate::{Row, Subject, countdown, dirty, row};
 use portable_bstr::sys::{FALSE, TRUE};
@@ -28,7 +28,7 @@ pub(crate) const FACTS: &[Row] = &[
     row(W, "SysReAllocStringLen of no characters is an empty string and not NULL", relen_0),
     row(W, "SysReAllocStringLen of NULL in *pbstr allocates", relen_from_null),
     row(W, "SysReAllocStringLen of NULL in *pbstr and a NULL source is zeros", relen_null_from_null),
-    row(W, "SysReAllocStringLen of too many characters is FALSE, *pbstr untouched", relen_over_limit),
+    row(M, "SysReAllocStringLen of too many characters is FALSE, *pbstr untouched", relen_over_limit),
     row(U, "SysReAllocStringLen of a NULL pbstr is FALSE", relen_null_pbstr),
 ];
 

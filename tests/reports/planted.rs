@@ -59,7 +59,7 @@ pub(crate) fn overrun() -> Left {
     // SAFETY: none: there is no room for a sixth unit.
     unsafe {
         let status = SysAllocString(u16cstr!("ready").as_ptr());
-        status.cast_mut().add(5).write(u16::from(b'!'));
+        status.cast_mut().add(5).write(u16::from(b'!').to_le());
         SysFreeString(status);
     }
     vec![]
