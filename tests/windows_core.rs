@@ -199,3 +199,15 @@ fn strings_of_windows_core() {
     let error = Error::from(AllocError::TooLong);
     assert_eq!(error.code(), HRESULT(AllocError::TooLong.hresult()));
 }
+
+/// Over OLEAUT32 both are the same string, handed over.
+#[test]
+#[cfg(all(windows, feature = "oleaut32"))]
+fn the_bstr_of_windows_core_is_handed_over_without_a_copy() {
+    let ours = BSTR::from("ready");
+    let raw = ours.as_raw();
+    let theirs = windows_core::BSTR::from(ours);
+    assert_eq!(theirs, "ready");
+    let ours = BSTR::from(theirs);
+    assert_eq!((ours.as_raw(), &*ours), (raw, &*bstr!("ready").as_wide()));
+}

@@ -42,6 +42,9 @@
 //! it frees a string that is its caller's. The caller frees it once more, which the audit reports
 //! as a double free.
 //!
+//! On Windows with the feature `oleaut32`, a [`BSTR`] and the one of `windows-core` become each other
+//! without a copy. Without that feature their allocators differ, so `from_wide` copies.
+//!
 //! This feature needs Rust 1.95, as `windows-core` does.
 
 use crate::error::{AllocError, NullPointer};
@@ -90,6 +93,24 @@ impl From<&BSTR> for HSTRING {
 impl From<BSTR> for HSTRING {
     fn from(value: BSTR) -> Self {
         Self::from_wide(&value)
+    }
+}
+
+/// Without a copy: both are OLEAUT32's.
+#[cfg(all(windows, feature = "oleaut32"))]
+impl From<::windows_core::BSTR> for BSTR {
+    fn from(value: ::windows_core::BSTR) -> Self {
+        // SAFETY: the string is OLEAUT32's, and was just given up by its owner.
+        unsafe { Self::from_raw(value.into_raw()) }
+    }
+}
+
+/// Without a copy: both are OLEAUT32's.
+#[cfg(all(windows, feature = "oleaut32"))]
+impl From<BSTR> for ::windows_core::BSTR {
+    fn from(value: BSTR) -> Self {
+        // SAFETY: the string is OLEAUT32's, and was just given up by its owner.
+        unsafe { Self::from_raw(value.into_raw()) }
     }
 }
 
