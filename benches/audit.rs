@@ -5,7 +5,7 @@
 //! times all of them, and takes ratios to the first, so that the machine's moods cancel out. The medians
 //! of the rounds are printed.
 
-#![allow(clippy::multiple_unsafe_ops_per_block)] // Written as one would by hand.
+#![allow(clippy::multiple_unsafe_ops_per_block, clippy::cast_ptr_alignment)] // As one would by hand.
 
 use portable_bstr::audit::Session;
 use portable_bstr::sys::{SysAllocStringLen, SysFreeString};
