@@ -50,6 +50,17 @@
 //! }
 //! ```
 //!
+//! # .NET
+//!
+//! On Linux and macOS .NET reads and frees these strings as its own, and this library those of .NET:
+//!
+//! ```csharp
+//! [DllImport("portable_bstr")]
+//! static extern int VarBstrCat(
+//!     [MarshalAs(UnmanagedType.BStr)] string left, [MarshalAs(UnmanagedType.BStr)] string right,
+//!     [MarshalAs(UnmanagedType.BStr)] out string joined);
+//! ```
+//!
 //! [cargo-c]: https://github.com/lu-zero/cargo-c
 
 #[cfg(feature = "audit")]
