@@ -381,7 +381,8 @@ fn callers(backtrace: &str) -> Vec<String> {
         }
     }
     // That of a program in C has a line. That of a program in Rust calls the one that has.
-    callers.retain(|caller| caller != "main");
+    // Some C libraries have a name, or none, for where a thread begins.
+    callers.retain(|caller| !["main", "clone", "<unknown>"].contains(&caller.as_str()));
     callers
 }
 
