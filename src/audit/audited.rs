@@ -1,7 +1,7 @@
 //! A backend under audit.
 
 use super::current::{self, Watcher};
-use super::watched;
+use super::{moved, watched};
 use crate::backend::{Backend, Fact};
 use crate::error::AllocError;
 use core::panic::Location;
@@ -73,7 +73,7 @@ unsafe impl Backend for Audited {
         let location = Location::caller();
         current::with(|watcher| {
             // SAFETY: as the caller promises.
-            unsafe { watched::reallocate(watcher, self.inner, string, source, bytes, location) }
+            unsafe { moved::reallocate(watcher, self.inner, string, source, bytes, location) }
         })
     }
 

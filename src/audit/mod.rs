@@ -125,6 +125,7 @@ mod guard;
 mod json;
 mod kind;
 mod ledger;
+mod moved;
 mod older;
 #[cfg(unix)]
 mod pages;

@@ -23,7 +23,7 @@ use alloc::vec;
 use core::panic::Location;
 use core::ptr::{NonNull, null};
 
-type Line = &'static Location<'static>;
+pub(super) type Line = &'static Location<'static>;
 
 /// Calls `op` with the record of a string, if `session` has it. Where `op` buries the string, it goes
 /// into quarantine.
@@ -52,7 +52,7 @@ fn with_record_in<R>(
 
 /// As [`with_record_in`], in whichever session has the string.
 #[inline]
-fn with_record<R>(
+pub(super) fn with_record<R>(
     watcher: Watcher<'_>,
     string: NonNull<u16>,
     mut op: impl FnMut(&Shared, &mut Record) -> R,
@@ -65,7 +65,7 @@ fn with_record<R>(
 /// A string that no session knows, where it may be used all the same. Where it may
 /// not, this has been reported.
 #[cold]
-fn outsider(
+pub(super) fn outsider(
     watcher: Watcher<'_>,
     inner: Inner,
     string: NonNull<u16>,
@@ -210,7 +210,7 @@ unsafe fn write_string(record: &Record, source: *const u8, readable: usize) {
 ///
 /// A NUL stands behind a string, and may be copied.
 #[inline]
-fn readable_bytes(session: &Shared, source: *const u8, bytes: u32, line: Line) -> usize {
+pub(super) fn readable_bytes(session: &Shared, source: *const u8, bytes: u32, line: Line) -> usize {
     // A string lies a header behind the start of a block, which most heaps align to 16.
     let is_string_like = source.addr() % 16 == BlockLayout::NATIVE.header() as usize
         && session.ledger.reaches(source.addr());
@@ -255,7 +255,12 @@ pub(super) unsafe fn free(watcher: Watcher<'_>, inner: Inner, string: NonNull<u1
 ///
 /// The string's owner uses it no more.
 #[inline]
-unsafe fn free_record(session: &Shared, record: &mut Record, action: Action, line: Line) {
+pub(super) unsafe fn free_record(
+    session: &Shared,
+    record: &mut Record,
+    action: Action,
+    line: Line,
+) {
     match record.state {
         State::Live => {
             record.note_end(action, Site::at(line));
@@ -276,94 +281,10 @@ unsafe fn free_record(session: &Shared, record: &mut Record, action: Action, lin
 
 /// Reports that a freed string was used.
 #[cold]
-fn accuse_use(session: &Shared, record: &Record, action: Action, line: Line) {
+pub(super) fn accuse_use(session: &Shared, record: &Record, action: Action, line: Line) {
     let kind = record.after_free(Kind::UseAfterFree);
     let event = Event::new(action, Site::at(line));
     session.accuse(kind, record, Some(event));
-}
-
-/// What is to be done about a reallocation.
-enum Plan {
-    Done,
-    Refuse,
-    Move { old_len: usize },
-}
-
-/// # Safety
-///
-/// As [`Backend::reallocate`](crate::backend::Backend::reallocate); where somebody watches, any
-/// pointer will do.
-pub(super) unsafe fn reallocate(
-    watcher: Watcher<'_>,
-    inner: Inner,
-    string: NonNull<u16>,
-    source: *const u8,
-    bytes: u32,
-    line: Line,
-) -> Option<NonNull<u16>> {
-    if matches!(watcher, Watcher::Nobody) {
-        // SAFETY: as the caller promises.
-        return unsafe { inner.reallocate(string, source, bytes) };
-    }
-    let event = || Event::new(Action::Reallocated, Site::at(line));
-    let wanted = bytes as usize;
-    // A string may be its own source, and ends where it ends.
-    let limit = match watcher {
-        Watcher::Session(session) if source.addr() != string.addr().get() => {
-            readable_bytes(session, source, bytes, line)
-        }
-        _ => wanted,
-    };
-    let plan = with_record(watcher, string, |session, record| {
-        let old_len = record.byte_len as usize;
-        match record.state {
-            State::Live if wanted <= old_len && record.pins() == 0 && !record.paged => {
-                // SAFETY: the string is live, and its owner is the one who calls.
-                unsafe { session.inspect(record) };
-                // The terminator is inside, which behind an odd count begins one byte later.
-                let (source, len) = frame::readable(source, string, old_len, old_len + 2, wanted);
-                // SAFETY: the string has room for fewer bytes than it had, and the source can be
-                // read as the caller promises.
-                unsafe { frame::copy_and_fill(string, source, len.min(limit), wanted) };
-                record.byte_len = bytes;
-                record.rare().generation += 1;
-                record.note(event());
-                // SAFETY: the string's surroundings are the allocator's.
-                unsafe { guard::put_up(record) };
-                Plan::Done
-            }
-            State::Live => Plan::Move { old_len },
-            State::Pending | State::Freed | State::Gone => {
-                accuse_use(session, record, Action::Reallocated, line);
-                Plan::Refuse
-            }
-        }
-    });
-    match plan {
-        Some(Plan::Done) => Some(string),
-        Some(Plan::Refuse) => None,
-        Some(Plan::Move { old_len }) => {
-            let (source, len) = frame::readable(source, string, old_len, old_len + 2, wanted);
-            // SAFETY: a null source has nothing to read.
-            let new = unsafe { allocate(watcher, inner, null(), bytes, line) }?;
-            // SAFETY: the new string has room, and the source can be read, being the old string,
-            // which is still there, or memory that the caller vouches for.
-            unsafe { frame::copy_and_fill(new, source, len.min(limit), wanted) };
-            with_record(watcher, new, |_, record| record.unwritten = false);
-            with_record(watcher, string, |session, record| {
-                // SAFETY: the new string has taken the old one's place.
-                unsafe { free_record(session, record, Action::Reallocated, line) };
-            });
-            Some(new)
-        }
-        None => {
-            let outsider = outsider(watcher, inner, string, Action::Reallocated, line)?;
-            // SAFETY: as the caller promises.
-            let new = unsafe { outsider.backend.reallocate(string, source, bytes) };
-            current::add_outsider(new.unwrap_or(string).addr().get(), outsider);
-            new
-        }
-    }
 }
 
 /// The length in bytes of a string that was freed, which is reported; its memory does not say it any

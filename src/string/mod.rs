@@ -4,6 +4,7 @@ mod convert;
 mod literal;
 mod owned;
 mod param;
+mod traits;
 
 #[doc(hidden)]
 pub use literal::Literal;

@@ -6,9 +6,7 @@ use crate::layout::{BlockLayout, UNIT};
 use crate::router::ROUTER;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::cmp::Ordering;
 use core::fmt;
-use core::hash::{Hash, Hasher};
 use core::ops::Deref;
 use core::ptr::{NonNull, null};
 use core::slice;
@@ -445,7 +443,7 @@ impl BSTR {
     }
 
     /// The odd last byte, where there is one.
-    fn odd_byte(&self) -> Option<u8> {
+    pub(super) fn odd_byte(&self) -> Option<u8> {
         self.as_bytes().chunks_exact(2).remainder().first().copied()
     }
 }
@@ -468,104 +466,5 @@ impl Deref for BSTR {
     #[track_caller]
     fn deref(&self) -> &[u16] {
         self.as_wide()
-    }
-}
-
-impl AsRef<[u16]> for BSTR {
-    fn as_ref(&self) -> &[u16] {
-        self.as_wide()
-    }
-}
-
-impl AsRef<U16Str> for BSTR {
-    fn as_ref(&self) -> &U16Str {
-        self.as_u16str()
-    }
-}
-
-/// Every byte is copied, and NULL stays NULL. Panics where there is no memory.
-impl Clone for BSTR {
-    #[track_caller]
-    fn clone(&self) -> Self {
-        or_panic(self.try_clone())
-    }
-}
-
-/// NULL.
-impl Default for BSTR {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// The text without quotes, lossy: what `windows_strings::BSTR` writes.
-impl fmt::Debug for BSTR {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-/// The text, lossy as [`to_string_lossy`](BSTR::to_string_lossy) is.
-impl fmt::Display for BSTR {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.display(), f)
-    }
-}
-
-/// Over every byte. NULL equals the empty string.
-impl PartialEq for BSTR {
-    fn eq(&self, other: &Self) -> bool {
-        self.as_bytes() == other.as_bytes()
-    }
-}
-
-impl Eq for BSTR {}
-
-/// By UTF-16 code units, as slices of them are ordered; where those are equal, a string with an
-/// odd last byte comes after one without, and by that byte.
-impl Ord for BSTR {
-    fn cmp(&self, other: &Self) -> Ordering {
-        let units = self.as_wide().cmp(other.as_wide());
-        units.then_with(|| self.odd_byte().cmp(&other.odd_byte()))
-    }
-}
-
-impl PartialOrd for BSTR {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-/// Over every byte, as equality is.
-impl Hash for BSTR {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.as_bytes().hash(state);
-    }
-}
-
-/// Equal where the string is exactly the text's UTF-16. A string with a lone surrogate or an odd
-/// last byte equals no text.
-impl<T: AsRef<str> + ?Sized> PartialEq<T> for BSTR {
-    fn eq(&self, other: &T) -> bool {
-        let units = self.as_wide();
-        self.byte_len().is_multiple_of(2) && units.iter().copied().eq(other.as_ref().encode_utf16())
-    }
-}
-
-impl PartialEq<BSTR> for str {
-    fn eq(&self, other: &BSTR) -> bool {
-        other == self
-    }
-}
-
-impl PartialEq<BSTR> for &str {
-    fn eq(&self, other: &BSTR) -> bool {
-        other == *self
-    }
-}
-
-impl PartialEq<BSTR> for String {
-    fn eq(&self, other: &BSTR) -> bool {
-        other == self
     }
 }
