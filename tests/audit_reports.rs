@@ -16,7 +16,7 @@ use portable_bstr::sys::*;
 use std::collections::BTreeMap;
 use std::panic::{catch_unwind, set_hook, take_hook};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::{env, fs, thread};
 
 /// Set in a process that a test has started to run itself in, with an environment of its own.
@@ -387,7 +387,11 @@ fn a_terminal_has_colours_unless_they_are_not_wanted() {
         // Which writes a report to stderr and is done.
         let mut child = child("what_is_no_terminal_has_no_colours");
         child.envs(no_colour.map(|value| ("NO_COLOR", value)));
-        let mut process = child.stdout(Stdio::null()).stderr(writer).spawn().unwrap();
+        let mut process = child
+            .stdout(std::process::Stdio::null())
+            .stderr(writer)
+            .spawn()
+            .unwrap();
         drop(child); // and with it the writing end
         let text = terminal::read(reader);
         assert!(process.wait().unwrap().success());
