@@ -16,6 +16,9 @@ set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+# Where backtraces are asked for, the audit takes one of everything that happens, which is slow.
+export RUST_BACKTRACE=0
+
 # Builds that would fight over one target directory each get a directory in here.
 ci_target=${CARGO_TARGET_DIR:-target}
 case $ci_target in
