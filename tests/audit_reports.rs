@@ -315,9 +315,13 @@ fn a_backtrace_shows_which_line_ended_a_scope() {
         "{text}"
     );
     assert!(text.contains("planted::dropped_twice"), "{text}");
-    for not_theirs in ["/rustc/", "clone", "_start", "portable_bstr::"] {
-        assert!(!text.contains(not_theirs), "{not_theirs} in\n{text}");
+    // The functions' names, since a folder may be called anything.
+    for not_theirs in ["clone", "_start", "portable_bstr::"] {
+        let mut lines = text.lines().map(str::trim);
+        let found = lines.any(|line| line.starts_with(not_theirs));
+        assert!(!found, "{not_theirs} in\n{text}");
     }
+    assert!(!text.contains("/rustc/"), "{text}");
 }
 
 const RED: &str = "\x1b[";
