@@ -110,7 +110,7 @@
 //!
 //! # What it costs
 //!
-//! While no session is open anywhere, one relaxed load a call. In a session, some six times what a
+//! While no session is open anywhere, one relaxed load a call. In a session, some seven times what a
 //! `malloc`, `memcpy` and `free` of a short string take;
 //! `cargo bench --bench audit` shows it on the machine at hand. A call that breaks a rule is reported and does nothing further: a
 //! string that is freed twice is freed once, and memory that is no BSTR is never touched.
