@@ -6,14 +6,13 @@ use super::shared::Shared;
 use super::thread::THREAD;
 use crate::lock::Lock;
 use crate::watch;
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 use core::marker::PhantomData;
 use core::ptr::{self, null};
 use core::sync::atomic::{AtomicUsize, Ordering};
-use rustc_hash::{FxBuildHasher, FxHashMap};
-use std::collections::HashMap;
 
 /// How many sessions there are in the process, and strings with pages that outlived theirs.
 static SESSIONS: AtomicUsize = AtomicUsize::new(0);
@@ -23,14 +22,14 @@ static OUTSIDERS: AtomicUsize = AtomicUsize::new(0);
 
 static REGISTRY: Lock<Registry> = Lock::new(Registry {
     sessions: Vec::new(),
-    outsiders: HashMap::with_hasher(FxBuildHasher),
+    outsiders: BTreeMap::new(),
 });
 
 struct Registry {
     sessions: Vec<Arc<Shared>>,
     /// Addresses of strings that no session answers for, though they are good: allocated while
     /// some session watched, on a thread that had entered none, or left by a session that ended.
-    outsiders: FxHashMap<usize, Outsider>,
+    outsiders: BTreeMap<usize, Outsider>,
 }
 
 /// A string that no session answers for.

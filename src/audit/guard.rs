@@ -66,6 +66,16 @@ fn extent(record: &Record) -> usize {
     }
 }
 
+/// The end of what a freed string's poison covers, by offset from its data.
+#[inline]
+fn poisoned(record: &Record) -> usize {
+    if record.fenced {
+        span(record)
+    } else {
+        record.end()
+    }
+}
+
 /// Part of a string's memory, by offsets from its data.
 ///
 /// # Safety
@@ -178,13 +188,8 @@ pub(super) unsafe fn beginning(record: &Record) -> Beginning {
 /// The string's memory has not gone back to the backend, and nobody may use it.
 #[inline]
 pub(super) unsafe fn poison(record: &Record) {
-    let poisoned = if record.fenced {
-        span(record)
-    } else {
-        record.end()
-    };
     // SAFETY: all of it is part of the string's memory, which nobody else uses.
-    unsafe { fill(record, 0..poisoned, DEAD) };
+    unsafe { fill(record, 0..poisoned(record), DEAD) };
     // SAFETY: a string's prefix is its allocator's to write, so ours.
     unsafe { frame::set_prefix(record.string, record.byte_len) };
     if record.fenced {
@@ -211,14 +216,9 @@ pub(super) enum Damage {
 /// As [`is_intact`].
 #[inline]
 unsafe fn checked(record: &Record) -> (&[u8], u8, &[u8]) {
-    let end = if record.fenced && record.state == State::Freed {
-        span(record)
-    } else {
-        record.end()
-    };
-    let (start, expected) = match record.state {
-        State::Freed => (0, DEAD),
-        _ => (record.byte_len as usize, 0),
+    let (start, end, expected) = match record.state {
+        State::Freed => (0, poisoned(record), DEAD),
+        _ => (record.byte_len as usize, record.end(), 0),
     };
     // SAFETY: within the string, and as the caller promises.
     let memory = unsafe { memory(record, start..extent(record)) };

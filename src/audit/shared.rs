@@ -12,7 +12,6 @@ use super::report::{Report, Stats};
 use super::session::Builder;
 use super::site::Site;
 use super::text::Beginning;
-
 use super::violation::{Event, Violation};
 use crate::lock::Lock;
 use alloc::collections::BTreeSet;
@@ -34,8 +33,7 @@ pub(super) struct Shared {
     settings: Builder,
     is_open: AtomicBool,
     pub(super) ledger: Ledger,
-    /// How many calls the session has seen.
-    /// Not of 64 bits, which not every processor has atomics of.
+    /// How many calls the session has seen. Not of 64 bits, which not every processor has atomics of.
     epoch: AtomicUsize,
     /// How many bytes are in quarantine.
     quarantined: AtomicUsize,
@@ -209,7 +207,7 @@ impl Shared {
     ///
     /// # Safety
     ///
-    /// As [`guard::inspect`].
+    /// As [`guard::is_intact`].
     #[inline]
     pub(super) unsafe fn inspect(&self, record: &Record) {
         // SAFETY: as the caller promises.
