@@ -153,6 +153,19 @@ pub(crate) fn readable(
     (source, available.min(wanted))
 }
 
+/// As [`readable`], for a string of which only the length is known: it reaches to the end of its
+/// terminator, which behind an odd count begins one byte later.
+#[inline]
+#[cfg(feature = "audit")]
+pub(crate) fn readable_by_len(
+    source: *const u8,
+    string: NonNull<u16>,
+    old_len: usize,
+    wanted: usize,
+) -> (*const u8, usize) {
+    readable(source, string, old_len, old_len.saturating_add(2), wanted)
+}
+
 /// Copies `len` bytes from `source` to the front of the string's data, which may overlap it, and
 /// fills up to `bytes` with zeros.
 ///

@@ -604,6 +604,23 @@ fn a_write_into_memory_kept_at_hand_is_found_when_it_is_used_again() {
     assert_eq!(kinds(&session.finish()), [Kind::UseAfterFree]);
 }
 
+/// The same for a string with pages of its own that has outlived its session: behind its terminator is
+/// the page that nobody may touch.
+#[test]
+#[cfg(unix)]
+fn a_source_at_the_terminator_is_inside_a_string_with_pages() {
+    let session = Session::builder().guard_pages().start();
+    // SAFETY: five bytes can be read.
+    let mut slot = unsafe { SysAllocStringByteLen(b"abcde".as_ptr(), 5) };
+    assert_eq!(kinds(&session.finish()), [Kind::Leak]);
+    let end = slot.wrapping_add(3);
+    // SAFETY: the string is live, and its terminator inside it.
+    assert_eq!(unsafe { SysReAllocStringLen(&mut slot, end, 100) }, TRUE);
+    // SAFETY: the string is live and this test's.
+    let string = unsafe { Owned::from_raw(slot) };
+    assert_eq!(*string, [0; 100]);
+}
+
 /// The terminator of an odd count begins one byte behind the data, and still is the string's.
 #[test]
 fn a_source_at_the_terminator_is_inside_the_string() {

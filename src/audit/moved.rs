@@ -51,8 +51,7 @@ pub(super) unsafe fn reallocate(
             State::Live if wanted <= old_len && record.pins() == 0 && !record.paged => {
                 // SAFETY: the string is live, and its owner is the one who calls.
                 unsafe { session.inspect(record) };
-                // The terminator is inside, which behind an odd count begins one byte later.
-                let (source, len) = frame::readable(source, string, old_len, old_len + 2, wanted);
+                let (source, len) = frame::readable_by_len(source, string, old_len, wanted);
                 // SAFETY: the string has room for fewer bytes than it had, and the source can be
                 // read as the caller promises.
                 unsafe { frame::copy_and_fill(string, source, len.min(limit), wanted) };
@@ -74,7 +73,7 @@ pub(super) unsafe fn reallocate(
         Some(Plan::Done) => Some(string),
         Some(Plan::Refuse) => None,
         Some(Plan::Move { old_len }) => {
-            let (source, len) = frame::readable(source, string, old_len, old_len + 2, wanted);
+            let (source, len) = frame::readable_by_len(source, string, old_len, wanted);
             // SAFETY: a null source has nothing to read.
             let new = unsafe { allocate(watcher, inner, null(), bytes, line) }?;
             // SAFETY: the new string has room, and the source can be read, being the old string,

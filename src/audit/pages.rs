@@ -142,7 +142,7 @@ unsafe impl Backend for Pages {
         // SAFETY: a string's prefix can be read.
         let old_len = unsafe { frame::prefix(string) } as usize;
         let wanted = bytes as usize;
-        let (source, len) = frame::readable(source, string, old_len, old_len + 1, wanted);
+        let (source, len) = frame::readable_by_len(source, string, old_len, wanted);
         // SAFETY: a null source has nothing to read.
         let new = unsafe { self.allocate(null(), bytes) }?;
         // SAFETY: the new string has room, and the source can be read, being the old string or what
