@@ -1482,11 +1482,7 @@ fn kinds(report: &Report) -> Vec<Kind> {
 }
 
 fn config() -> ProptestConfig {
-    let config = ProptestConfig {
-        // A failing case is printed; nothing is written beside the sources.
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    };
+    let config = common::config();
     let cases = match std::env::var_os("PROPTEST_CASES") {
         Some(_) => config.cases,
         None => 1200,

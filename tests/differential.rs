@@ -455,11 +455,7 @@ impl<'a> Sides<'a> {
 
 /// Runs random calls on `ours` and on the real functions, `PROPTEST_CASES` sequences of them.
 fn compare(ours: &dyn Oleaut32) {
-    let config = ProptestConfig {
-        // A failing case is printed; nothing is written beside the sources.
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    };
+    let config = common::config();
     let calls = Cell::new(0);
     let needed = Needed::default();
     let outcome = TestRunner::new(config).run(&vec(op(), 100..500), |ops| {

@@ -507,16 +507,8 @@ impl<'a> Model<'a> {
     }
 }
 
-fn config() -> ProptestConfig {
-    ProptestConfig {
-        // A failing case is printed; nothing is written beside the sources.
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    }
-}
-
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(common::config())]
 
     #[test]
     fn the_process_functions(ops in vec(op(), 1..60)) {

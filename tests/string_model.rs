@@ -62,16 +62,8 @@ fn hash(value: &BSTR) -> u64 {
     BuildHasherDefault::<DefaultHasher>::default().hash_one(value)
 }
 
-fn config() -> ProptestConfig {
-    ProptestConfig {
-        // A failing case is printed; nothing is written beside the sources.
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    }
-}
-
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(common::config())]
 
     #[test]
     fn bytes_and_units_are_kept(bytes in vec(any::<u8>(), 0..80), units in units()) {

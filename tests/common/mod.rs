@@ -19,7 +19,17 @@ pub(crate) use owned::{Owned, expect, expect_stated};
 pub(crate) use real::is_wine;
 pub(crate) use strict::Strict;
 
+use proptest::test_runner::Config;
 use std::process::Command;
+
+/// Proptest's configuration.
+pub(crate) fn config() -> Config {
+    Config {
+        // A failing case is printed; nothing is written beside the sources.
+        failure_persistence: None,
+        ..Config::default()
+    }
+}
 
 /// The bytes before the data.
 pub(crate) const HEADER: usize = size_of::<usize>();
