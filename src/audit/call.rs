@@ -86,9 +86,14 @@ impl Call {
     /// A call of the function of that name: `IBrowser::get_StatusText`.
     #[track_caller]
     pub fn new(name: impl Into<String>) -> Self {
+        Self::at(name, Location::caller())
+    }
+
+    /// As [`new`](Call::new), made at `location`.
+    pub(super) fn at(name: impl Into<String>, location: &'static Location<'static>) -> Self {
         Self {
             name: name.into(),
-            location: Location::caller(),
+            location,
             inputs: Vec::new(),
             outputs: Vec::new(),
             inouts: Vec::new(),
@@ -129,10 +134,19 @@ impl Call {
     /// Runs `code`, which makes the call, and returns what it returned.
     #[track_caller]
     pub fn run<R: Outcome>(self, code: impl FnOnce() -> R) -> R {
+        self.run_at(Location::caller(), code)
+    }
+
+    /// As [`run`](Call::run), run at `location`.
+    pub(super) fn run_at<R: Outcome>(
+        self,
+        location: &'static Location<'static>,
+        code: impl FnOnce() -> R,
+    ) -> R {
         let Some(session) = current::session() else {
             return code();
         };
-        let started = Started::new(self, session, Location::caller());
+        let started = Started::new(self, session, location);
         let result = {
             let _running = Arc::clone(&started.frame).enter();
             code()

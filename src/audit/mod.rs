@@ -61,6 +61,93 @@
 //! string that was allocated without contents holds 0xDC bytes, lone surrogates all of them, so that
 //! nobody takes the zeros for granted that OLEAUT32 does not promise.
 //!
+//! # Fuzzing your own code
+//!
+//! An [`Interface`] holds functions of one's own, and runs random programs of calls against them under
+//! audit. With the feature `proptest`, here is all that it takes:
+//!
+//! ```
+//! use portable_bstr::audit::Interface;
+//! use portable_bstr::integrations::proptest::programs;
+//! use portable_bstr::sys::*;
+//! use proptest::prelude::*;
+//!
+//! struct Browser {
+//!     status: BSTR,
+//! }
+//!
+//! impl Browser {
+//!     unsafe fn put_status(&mut self, text: BSTR) -> HRESULT {
+//!         unsafe { SysFreeString(self.status) };
+//!         if unsafe { SysStringLen(text) } == 0 {
+//!             return S_OK;
+//!         }
+//!         self.status = unsafe { SysAllocStringLen(text, SysStringLen(text)) };
+//!         S_OK
+//!     }
+//!
+//!     unsafe fn get_status(&self, text: *mut BSTR) -> HRESULT {
+//!         unsafe { *text = SysAllocStringLen(self.status, SysStringLen(self.status)) };
+//!         S_OK
+//!     }
+//! }
+//!
+//! impl Drop for Browser {
+//!     fn drop(&mut self) {
+//!         unsafe { SysFreeString(self.status) };
+//!     }
+//! }
+//!
+//! /// Functions by their names, with [in], [out] and [in, out] strings.
+//! fn browser() -> Interface<Browser> {
+//!     Interface::new(|| Browser { status: core::ptr::null() })
+//!         .method("put_Status", |browser, [text], [], []| unsafe { browser.put_status(text) })
+//!         .method("get_Status", |browser, [], [text], []| unsafe { browser.get_status(text) })
+//! }
+//!
+//! proptest! {
+//!     #[test]
+//!     fn a_browser_keeps_the_rules(program in programs(browser())) {
+//!         let report = browser().run(&program);
+//!         prop_assert!(report.is_clean(), "{report}");
+//!     }
+//! }
+//! # let mut runner = proptest::test_runner::TestRunner::default();
+//! # let failure = runner.run(&programs(browser()), |program| {
+//! #     let report = browser().run(&program);
+//! #     prop_assert!(report.is_clean(), "{report}");
+//! #     Ok(())
+//! # });
+//! # let failure = failure.unwrap_err().to_string();
+//! # println!("{failure}");
+//! # let (_, minimal) = failure.split_once("minimal failing input: ").unwrap();
+//! # assert_eq!(minimal, "[\n    put_Status([in] \"a\"),\n    put_Status([in] NULL),\n]");
+//! ```
+//!
+//! It fails at once, and shrinks to the calls and strings that the mistake takes:
+//!
+//! ```text
+//! minimal failing input: program = [
+//!     put_Status([in] "a"),
+//!     put_Status([in] NULL),
+//! ]
+//! ```
+//!
+//! with the report of a double free: where `put_Status` returns early, `status` still points to what it
+//! freed. [`Interface::sweep`] has, besides, every allocation of a program fail once.
+//!
+//! With `cargo fuzz` it is the same `browser()`, and any calls at all make a program:
+//!
+//! ```ignore
+//! #![no_main]
+//! use portable_bstr::BSTR;
+//!
+//! libfuzzer_sys::fuzz_target!(|calls: Vec<(usize, Vec<BSTR>, bool)>| {
+//!     let browser = browser();
+//!     browser.run(&browser.program(calls)).assert_clean();
+//! });
+//! ```
+//!
 //! # Catching a stray write in the act
 //!
 //! Behind each string stand guard bytes, and freed strings are overwritten and wait in a
@@ -122,6 +209,7 @@ mod audited;
 mod call;
 mod current;
 mod guard;
+mod interface;
 mod json;
 mod kind;
 mod ledger;
@@ -160,6 +248,7 @@ mod pages {
 pub use audited::Audited;
 pub use call::{Call, Outcome};
 pub use current::Entered;
+pub use interface::{Interface, Program};
 pub use kind::Kind;
 pub use report::{Report, Stats};
 pub use session::{Builder, Handle, Session};

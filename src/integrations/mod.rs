@@ -1,4 +1,6 @@
 //! What ties [`BSTR`](crate::BSTR) to other crates, one file and one feature each.
 
+#[cfg(feature = "proptest")]
+pub mod proptest;
 #[cfg(feature = "windows-core")]
 pub mod windows_core;

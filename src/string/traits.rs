@@ -34,10 +34,27 @@ impl Default for BSTR {
     }
 }
 
-/// The text without quotes, lossy: what `windows_strings::BSTR` writes.
+/// The text without quotes, lossy: what `windows_strings::BSTR` writes. `{:#?}` is for finding out what
+/// a string is: `NULL`, or its text in quotes, escaped, a lone surrogate as `\<D800>`, and an odd last
+/// byte behind it as `+ 0x41`.
+///
+/// ```
+/// # use portable_bstr::BSTR;
+/// assert_eq!(format!("{:#?}", BSTR::from_wide(&[0x61, 0xD800, 0])), r#""a\<D800>\0""#);
+/// assert_eq!(format!("{:#?}", BSTR::from_bytes(b"A")), r#""" + 0x41"#);
+/// assert_eq!(format!("{:#?}", BSTR::new()), "NULL");
+/// ```
 impl fmt::Debug for BSTR {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+        if !f.alternate() {
+            return fmt::Display::fmt(self, f);
+        }
+        if self.is_null() {
+            return f.write_str("NULL");
+        }
+        fmt::Debug::fmt(self.as_u16str(), f)?;
+        self.odd_byte()
+            .map_or(Ok(()), |byte| write!(f, " + {byte:#04x}"))
     }
 }
 
