@@ -74,3 +74,21 @@ impl fmt::Display for NullPointer {
 }
 
 impl core::error::Error for NullPointer {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::ToString;
+
+    /// Each error says what it is about, and of the two where there is no string, which.
+    #[test]
+    fn errors_say_what_they_are() {
+        assert!(AllocError::TooLong.to_string().contains("longer than"));
+        assert!(
+            AllocError::OutOfMemory
+                .to_string()
+                .contains("out of memory")
+        );
+        assert!(NullPointer.to_string().contains("NULL"));
+    }
+}

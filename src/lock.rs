@@ -119,3 +119,30 @@ mod spin {
         }
     }
 }
+
+#[cfg(all(test, feature = "audit"))]
+mod tests {
+    use super::Spin;
+    use std::thread;
+
+    /// What two threads add at once is lost where both are let in.
+    #[test]
+    fn a_spinning_lock_lets_one_thread_in_at_a_time() {
+        const ROUNDS: u32 = 50;
+        let sum = Spin::<u32>::default();
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..ROUNDS {
+                        let mut held = sum.lock();
+                        let before = *held;
+                        // Time for the others to knock at the door.
+                        thread::yield_now();
+                        *held = before + 1;
+                    }
+                });
+            }
+        });
+        assert_eq!(*sum.lock(), 4 * ROUNDS);
+    }
+}

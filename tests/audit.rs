@@ -496,6 +496,23 @@ fn a_heap_of_ones_own_is_audited_as_well() {
     assert_eq!(BACKEND.heap().bytes.load(Ordering::Relaxed), 0);
 }
 
+/// What is not a call of the backend, but is asked of the audit, reaches it by a reference too.
+#[test]
+fn a_borrowed_audit_sees_as_much() {
+    static BACKEND: Portable<Counting> = Portable::new(Counting::new());
+    let audited = Audited::new(&BACKEND);
+    let ole = OleAut::new(&audited);
+    let ((), report) = audit::run(|| {
+        // SAFETY: three units can be read, a NUL ends the copy, and each string is freed once.
+        unsafe {
+            let list = ole.SysAllocStringLen([0x61, 0, 0x62].as_ptr(), 3);
+            ole.SysFreeString(ole.SysAllocString(list));
+            ole.SysFreeString(list);
+        }
+    });
+    assert_eq!(kinds(&report), [Kind::EmbeddedNul]);
+}
+
 #[test]
 fn limits_and_failures_are_answered_as_ever() {
     /// Has no memory at all.

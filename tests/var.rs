@@ -202,6 +202,11 @@ mod by_locale {
     const SR_CYRILLIC: u32 = 0x0C1A;
     const HR_HR: u32 = 0x041A;
     const UPPER_SORBIAN: u32 = 0x042E;
+    const LOWER_SORBIAN: u32 = 0x082E;
+    const ZH_CN: u32 = 0x0804;
+    const ZH_CN_STROKES: u32 = 0x2_0804;
+    const ZH_TW: u32 = 0x0404;
+    const ZH_TW_BOPOMOFO: u32 = 0x3_0404;
     const KURDISH: u32 = 0x0492;
     const INVARIANT: u32 = 0x7F;
     const USER_DEFAULT: u32 = 0x400;
@@ -288,6 +293,13 @@ mod by_locale {
             ("а", "z", SR_CYRILLIC, VARCMP_LT), // Its own script comes first.
             ("а", "z", HR_HR, VARCMP_GT),
             ("cz", "ch", UPPER_SORBIAN, VARCMP_LT),
+            ("śa", "sz", UPPER_SORBIAN, VARCMP_LT), // No letter of its alphabet.
+            ("śa", "sz", LOWER_SORBIAN, VARCMP_GT), // One behind s.
+            // One stroke and two; spoken yī and dīng.
+            ("一", "丁", ZH_CN, VARCMP_GT),
+            ("一", "丁", ZH_CN_STROKES, VARCMP_LT),
+            ("一", "丁", ZH_TW, VARCMP_LT),
+            ("一", "丁", ZH_TW_BOPOMOFO, VARCMP_GT), // ㄧ and ㄉㄧㄥ.
             ("ä", "z", INVARIANT, VARCMP_LT),
             ("ä", "z", USER_DEFAULT, VARCMP_LT),
             ("a", "A", AR_SA, VARCMP_LT),

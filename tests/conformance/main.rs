@@ -150,6 +150,20 @@ fn over_the_global_allocator() {
     subject.run(TABLES);
 }
 
+/// Whoever has a reference to a backend has a backend.
+#[test]
+fn over_a_borrowed_backend() {
+    let backend = Portable::new(Global);
+    let subject = Subject {
+        name: "&Portable<Global>",
+        ole: &OleAut::new(&backend),
+        alignment: 16,
+        audited: false,
+        settled: &|| (),
+    };
+    subject.run(TABLES);
+}
+
 #[cfg(any(
     target_vendor = "apple",
     target_os = "linux",
