@@ -8,8 +8,12 @@
 #![allow(clippy::test_attr_in_doctest)] // The README shows a test.
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-// Where OLEAUT32 is the backend, the process's own heap and cache lie idle.
-#![cfg_attr(all(windows, feature = "oleaut32"), allow(dead_code, unused_imports))]
+// Where OLEAUT32 is the backend, the process's own heap and cache lie idle, and the cache does under fuzzers
+// and Miri.
+#![cfg_attr(
+    any(fuzzing, miri, all(windows, feature = "oleaut32")),
+    allow(dead_code, unused_imports)
+)]
 
 extern crate alloc;
 #[cfg(feature = "std")]

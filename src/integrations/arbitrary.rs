@@ -1,0 +1,141 @@
+//! [`BSTR`] out of the bytes of a fuzzer, for `cargo fuzz` and whatever else takes
+//! [`arbitrary`](::arbitrary).
+//!
+//! What code that handles strings trips over comes often: NULL and empty strings, NULs inside and at the
+//! end, lone surrogates, odd numbers of bytes, and lengths that no cache keeps back.
+//!
+//! ```
+//! use arbitrary::{Arbitrary, Unstructured};
+//! use portable_bstr::BSTR;
+//!
+//! let bytes = [5, 0, 0, 0, 0, 0, 0, 0]; // a fuzzer's
+//! let string = BSTR::arbitrary(&mut Unstructured::new(&bytes)).unwrap();
+//! assert!(!string.is_null());
+//! ```
+
+use crate::bstr;
+use crate::string::BSTR;
+use ::arbitrary::{Arbitrary, Error, Result, Unstructured};
+use alloc::vec::Vec;
+
+/// About how many bytes a long string has: more than OLEAUT32's cache keeps back.
+const LONG: usize = 40_000;
+
+/// A code unit out of any bits: half of them ASCII, an eighth each NUL, surrogates, from the first
+/// alphabets, and from anywhere.
+fn unit(bits: u16) -> u16 {
+    match bits >> 13 {
+        0..=3 => 0x20 + bits % 0x5F,
+        4 => 0,
+        5 => 0xD800 | (bits & 0x7FF),
+        6 => bits & 0x1FFF,
+        _ => bits.rotate_left(3),
+    }
+}
+
+/// Fails where there is no memory for the string.
+impl<'a> Arbitrary<'a> for BSTR {
+    fn arbitrary(u: &mut Unstructured<'a>) -> Result<Self> {
+        let [kind, tail]: [u8; 2] = u.arbitrary()?;
+        let mut units: Vec<u16> = match kind % 8 {
+            0 => return Ok(Self::new()),
+            1 => return bstr!("").try_clone().map_err(|_| Error::IncorrectFormat),
+            2 => {
+                let bytes = (0..u.arbitrary_len::<u8>()?).map(|_| u.arbitrary());
+                let ascii = |byte: u8| unit(byte.into());
+                bytes.map(|byte| byte.map(ascii)).collect::<Result<_>>()?
+            }
+            3 | 4 => u.arbitrary::<&str>()?.encode_utf16().collect(),
+            _ => {
+                let bits = (0..u.arbitrary_len::<u16>()?).map(|_| u.arbitrary());
+                bits.map(|bits| bits.map(unit)).collect::<Result<_>>()?
+            }
+        };
+        if tail % 8 == 7 && !units.is_empty() {
+            units = units.repeat(LONG / size_of_val(&*units) + 1);
+        }
+        if tail >> 3 & 3 == 3 {
+            units.push(0);
+        }
+        let mut bytes = bytemuck::cast_slice(&units).to_vec();
+        if tail >> 5 & 3 == 3 {
+            bytes.push(u.arbitrary()?);
+        }
+        Self::try_from_bytes(&bytes).map_err(|_| Error::IncorrectFormat)
+    }
+
+    fn size_hint(_: usize) -> (usize, Option<usize>) {
+        (2, None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::string::String;
+
+    /// Bytes that look random, by a generator that Marsaglia published.
+    fn bytes(state: &mut u64, count: usize) -> Vec<u8> {
+        let next = || {
+            *state ^= *state << 13;
+            *state ^= *state >> 7;
+            *state ^= *state << 17;
+            state.to_le_bytes()[4]
+        };
+        core::iter::repeat_with(next).take(count).collect()
+    }
+
+    /// Whether a string has a certain shape.
+    type Shape = fn(&BSTR) -> bool;
+
+    /// What a string should often be, and at least how many of a thousand are.
+    const SHAPES: &[(&str, usize, Shape)] = &[
+        ("NULL", 50, BSTR::is_null),
+        ("empty, not NULL", 50, |s| !s.is_null() && s.byte_len() == 0),
+        ("ordinary", 50, |s| {
+            s.len() > 3
+                && s.byte_len().is_multiple_of(2)
+                && s.iter().all(|unit| (1..0x80).contains(unit))
+        }),
+        ("NUL inside", 50, |s| {
+            s.len() > 1 && s[..s.len() - 1].contains(&0)
+        }),
+        ("NUL at the end", 50, |s| s.last() == Some(&0)),
+        ("lone surrogate", 50, |s| String::from_utf16(s).is_err()),
+        ("odd bytes", 50, |s| s.byte_len() % 2 == 1),
+        ("one odd byte alone", 1, |s| s.byte_len() == 1),
+        ("longer than the cache keeps", 20, |s| s.byte_len() > 32768),
+        ("ends beside a granule", 100, |s| {
+            (4..=6).contains(&(s.byte_len() % 16))
+        }),
+    ];
+
+    #[test]
+    fn each_shape_comes_often() {
+        let mut state = 1;
+        let strings: Vec<BSTR> = (0..4000)
+            .map(|nth| {
+                let bytes = bytes(&mut state, 4 + nth % 60);
+                BSTR::arbitrary(&mut Unstructured::new(&bytes)).unwrap()
+            })
+            .collect();
+        for &(name, expected, has_shape) in SHAPES {
+            let found = strings.iter().filter(|s| has_shape(s)).count() / 4;
+            assert!(found >= expected, "{name}: {found} of a thousand");
+        }
+    }
+
+    #[test]
+    fn no_string_takes_fewer_bytes_than_the_hint_says() {
+        assert_eq!(BSTR::size_hint(0), (2, None));
+        let mut state = 2;
+        let mut fewest = usize::MAX;
+        for nth in 0..4000 {
+            let bytes = bytes(&mut state, 2 + nth % 60);
+            let mut u = Unstructured::new(&bytes);
+            let _string = BSTR::arbitrary(&mut u).unwrap();
+            fewest = fewest.min(bytes.len() - u.len());
+        }
+        assert_eq!(fewest, 2);
+    }
+}
