@@ -49,6 +49,7 @@
 //! | 19 | `AliasedSource` | from its start |
 //! | 20 | `NullSlot` | `SysReAllocString` |
 //! | 20 | `NullSlot` | `SysReAllocStringLen` |
+//! | 20 | `NullSlot` | to more than a string can have |
 //! | 21 | `SourceTooShort` | bytes taken for units |
 //! | 21 | `SourceTooShort` | reallocated from a shorter one |
 //! | 22 | `EmbeddedNul` | cut off at a NUL |
@@ -1106,6 +1107,21 @@ static TABLE: &[Row] = &[
             let mut slot = null();
             assert_eq!(resize(&mut slot, 5), TRUE);
             free(slot);
+        },
+    ),
+    row(
+        20,
+        "to more than a string can have",
+        Kind::NullSlot,
+        || {
+            // SAFETY: without a place for the string nothing happens.
+            let result = unsafe { SysReAllocStringLen(null_mut(), null(), u32::MAX) };
+            assert_eq!(result, FALSE);
+            vec![]
+        },
+        || {
+            let mut slot = null();
+            assert_eq!(resize(&mut slot, u32::MAX), FALSE);
         },
     ),
     row(

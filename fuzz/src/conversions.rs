@@ -103,14 +103,14 @@ impl Conversions {
         for piece in &self.pieces {
             piece.put(&mut units);
         }
-        self.from_units(&units);
-        self.to_text(&units);
+        self.keep_units(&units);
+        self.read_text(&units);
         let text = String::from_utf16_lossy(&units);
-        self.from_text(&text);
+        self.keep_text(&text);
     }
 
     /// What is made of units has them all.
-    fn from_units(&self, units: &[u16]) {
+    fn keep_units(&self, units: &[u16]) {
         let skipped = usize::from(self.skipped % 16);
         let mut memory = vec![0x58; skipped];
         memory.extend_from_slice(units);
@@ -131,7 +131,7 @@ impl Conversions {
     }
 
     /// What units say is what `std` says that they say.
-    fn to_text(&self, units: &[u16]) {
+    fn read_text(&self, units: &[u16]) {
         let mut bytes = bytes_of(units);
         bytes.extend(self.odd);
         let string = BSTR::from_bytes(&bytes);
@@ -182,7 +182,7 @@ impl Conversions {
     }
 
     /// What is made of text is what `std` encodes it as, and becomes the text again.
-    fn from_text(&self, text: &str) {
+    fn keep_text(&self, text: &str) {
         let skipped = usize::from(self.skipped % 16);
         let memory = "x".repeat(skipped) + text;
         let text = &memory[skipped..];

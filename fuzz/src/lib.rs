@@ -85,10 +85,10 @@ fn run<'a, S: Arbitrary<'a> + Debug>(bytes: &'a [u8], is_printed: bool, run: fn(
 /// kept back.
 pub fn use_after_free() {
     use portable_bstr::sys::{SysAllocStringByteLen, SysFreeString};
-    // SAFETY: there is none.
-    unsafe {
-        let string = SysAllocStringByteLen(b"freed".as_ptr(), 5);
-        SysFreeString(string);
-        std::hint::black_box(string.cast::<u8>().read_volatile());
-    }
+    // SAFETY: the bytes can be read.
+    let string = unsafe { SysAllocStringByteLen(b"freed".as_ptr(), 5) };
+    // SAFETY: it is live.
+    unsafe { SysFreeString(string) };
+    // SAFETY: none, which is what this is for.
+    std::hint::black_box(unsafe { string.cast::<u8>().read_volatile() });
 }

@@ -121,8 +121,9 @@ impl Text {
         assert_eq!(AsRef::<[u16]>::as_ref(string), units);
         // Behind the units stands a NUL, but where an odd byte does.
         if !bytes.is_empty() && bytes.len().is_multiple_of(2) {
+            let nul = string.as_raw().wrapping_add(units.len());
             // SAFETY: the terminator is the string's.
-            assert_eq!(unsafe { string.as_raw().add(units.len()).read() }, 0);
+            assert_eq!(unsafe { nul.read() }, 0);
         }
     }
 }

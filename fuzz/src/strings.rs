@@ -188,7 +188,10 @@ impl Resolved {
     /// The bytes before the first unit that is NUL, where the memory is aligned and has one.
     fn to_nul(&self) -> Option<&[u8]> {
         let nul = self.bytes.chunks_exact(2).position(|unit| unit == [0, 0])?;
-        (self.pointer.addr() % 2 == 0).then(|| &self.bytes[..nul * 2])
+        self.pointer
+            .addr()
+            .is_multiple_of(2)
+            .then(|| &self.bytes[..nul * 2])
     }
 }
 
@@ -482,12 +485,11 @@ impl Model<'_> {
             data
         });
         let pointer = source.pointer;
-        // SAFETY: NULL, or readable for that many bytes, or too many for any string.
-        let raw = unsafe {
-            match unit {
-                2 => self.ole.SysAllocStringLen(pointer.cast(), len),
-                _ => self.ole.SysAllocStringByteLen(pointer, len),
-            }
+        let raw = match unit {
+            // SAFETY: NULL, or readable for that many units, or too many for any string.
+            2 => unsafe { self.ole.SysAllocStringLen(pointer.cast(), len) },
+            // SAFETY: as above, in bytes.
+            _ => unsafe { self.ole.SysAllocStringByteLen(pointer, len) },
         };
         self.put(Self::slot(at), raw, data);
     }

@@ -8,7 +8,11 @@ use std::ptr::{null, null_mut};
 use std::slice;
 
 /// The longest string in bytes.
-const MOST: u32 = u32::MAX - 2 - size_of::<usize>() as u32 - 15;
+const MOST: u32 = if size_of::<usize>() == 8 {
+    0xFFFF_FFE6
+} else {
+    0xFFFF_FFEA
+};
 
 /// Two strings, and what is done with them.
 #[derive(Debug, Arbitrary)]

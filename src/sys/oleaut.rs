@@ -119,34 +119,31 @@ impl<B: Backend> OleAut<B> {
             self.backend.observe(Fact::ReplaceFrom { string, source });
         }
         // SAFETY: `psz` is not NULL, so it ends with a NUL.
-        match unsafe { bytes_before_nul(psz) } {
-            // SAFETY: `pbstr` as the caller promises; the bytes lie before the NUL.
-            Some(bytes) => unsafe { self.replace(pbstr, psz, bytes) },
-            None => FALSE,
-        }
+        let bytes = unsafe { bytes_before_nul(psz) };
+        // SAFETY: `pbstr` as the caller promises; the bytes lie before the NUL.
+        unsafe { self.replace(pbstr, psz, bytes) }
     }
 
     /// See [`sys::SysReAllocStringLen`](crate::sys::SysReAllocStringLen).
     #[track_caller]
     pub unsafe fn SysReAllocStringLen(&self, pbstr: *mut BSTR, psz: PCWSTR, len: u32) -> BOOL {
-        match units_to_bytes(len) {
-            // SAFETY: as the caller promises, in bytes.
-            Some(bytes) => unsafe { self.replace(pbstr, psz, bytes) },
-            None => FALSE,
-        }
+        // SAFETY: as the caller promises, in bytes.
+        unsafe { self.replace(pbstr, psz, units_to_bytes(len)) }
     }
 
-    /// Puts `bytes` bytes from `psz` in the place of the string in `*pbstr`.
+    /// Puts `bytes` bytes from `psz` in the place of the string in `*pbstr`; `None` is more than there can
+    /// be.
     ///
     /// # Safety
     ///
     /// As [`sys::SysReAllocStringLen`](crate::sys::SysReAllocStringLen), in bytes.
     #[track_caller]
-    unsafe fn replace(&self, pbstr: *mut BSTR, psz: PCWSTR, bytes: u32) -> BOOL {
+    unsafe fn replace(&self, pbstr: *mut BSTR, psz: PCWSTR, bytes: Option<u32>) -> BOOL {
         if pbstr.is_null() {
             self.backend.observe(Fact::NoSlot);
             return FALSE;
         }
+        let Some(bytes) = bytes else { return FALSE };
         // SAFETY: it is not NULL, so it can be read.
         let old = not_null(unsafe { *pbstr });
         let new = match old {

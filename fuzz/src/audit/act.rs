@@ -35,6 +35,9 @@ struct Running {
     first_id: usize,
 }
 
+/// What reallocates the string in a variable.
+type Reallocation = Box<dyn FnOnce(&mut BSTR) -> BOOL>;
+
 /// A raw pointer that may change threads.
 struct Parcel(BSTR);
 // SAFETY: strings may be used on any thread.
@@ -61,6 +64,11 @@ fn to_nul(bytes: &[u8]) -> Vec<u8> {
     let nul = bytes.chunks_exact(2).position(|unit| unit == [0, 0]);
     bytes.truncate(nul.expect("one stands at the end") * 2);
     bytes
+}
+
+fn allocated(bytes: &[u8]) -> BSTR {
+    // SAFETY: the bytes can be read.
+    unsafe { SysAllocStringByteLen(bytes.as_ptr(), len_of(bytes)) }
 }
 
 /// Frees a string, whichever it is.
@@ -276,15 +284,17 @@ impl Actor {
                 assert_eq!(memory, [7; 8]);
             }
             Op::NoSlot(units, has_len) if !self.is_correct() => {
-                // SAFETY: without a place for the string nothing happens.
-                let answer = unsafe {
-                    if *has_len {
-                        SysReAllocStringLen(null_mut(), null(), *units)
-                    } else if units % 2 == 0 {
-                        SysReAllocString(null_mut(), null())
-                    } else {
-                        SysReAllocString(null_mut(), u16cstr!("text").as_ptr())
-                    }
+                let text = if units % 2 == 0 {
+                    null()
+                } else {
+                    u16cstr!("text").as_ptr()
+                };
+                let answer = if *has_len {
+                    // SAFETY: without a place for the string nothing happens.
+                    unsafe { SysReAllocStringLen(null_mut(), null(), *units) }
+                } else {
+                    // SAFETY: as above.
+                    unsafe { SysReAllocString(null_mut(), text) }
                 };
                 assert_eq!(answer, FALSE);
                 self.model.accuse(Kind::NullSlot);
@@ -382,33 +392,28 @@ impl Actor {
     fn alloc(&mut self, how: How, bytes: &[u8]) {
         let (units, _) = bytes.as_chunks();
         let units: Vec<u16> = units.iter().map(|unit| u16::from_ne_bytes(*unit)).collect();
-        // SAFETY: the sources can be read, and what is text has a NUL.
-        unsafe {
-            match how {
-                How::Bytes => {
-                    let raw = SysAllocStringByteLen(bytes.as_ptr(), len_of(bytes));
-                    self.add(raw, bytes.to_vec(), false);
-                }
-                How::Units => {
-                    let raw = SysAllocStringLen(units.as_ptr(), len_of(&units));
-                    self.add(raw, bytes_of(&units), false);
-                }
-                How::Text => {
-                    let text = [&*units, &[0]].concat();
-                    let raw = SysAllocString(text.as_ptr());
-                    self.add(raw, to_nul(&bytes_of(&units)), false);
-                }
-                How::Unwritten if self.is_correct() => {}
-                How::Unwritten => {
-                    let raw = SysAllocStringByteLen(null(), len_of(bytes));
-                    self.add(raw, vec![UNWRITTEN; bytes.len()], true);
-                }
-                How::ByStranger => {
-                    let parcel = on_a_thread(None, || {
-                        Parcel(SysAllocStringByteLen(bytes.as_ptr(), len_of(bytes)))
-                    });
-                    self.model.add_stranger(parcel.open(), bytes.to_vec());
-                }
+        match how {
+            How::Bytes => self.add(allocated(bytes), bytes.to_vec(), false),
+            How::Units => {
+                // SAFETY: the units can be read.
+                let raw = unsafe { SysAllocStringLen(units.as_ptr(), len_of(&units)) };
+                self.add(raw, bytes_of(&units), false);
+            }
+            How::Text => {
+                let text = [&*units, &[0]].concat();
+                // SAFETY: the text ends with a NUL.
+                let raw = unsafe { SysAllocString(text.as_ptr()) };
+                self.add(raw, to_nul(&bytes_of(&units)), false);
+            }
+            How::Unwritten if self.is_correct() => {}
+            How::Unwritten => {
+                // SAFETY: NULL has nothing to read.
+                let raw = unsafe { SysAllocStringByteLen(null(), len_of(bytes)) };
+                self.add(raw, vec![UNWRITTEN; bytes.len()], true);
+            }
+            How::ByStranger => {
+                let parcel = on_a_thread(None, || Parcel(allocated(bytes)));
+                self.model.add_stranger(parcel.open(), bytes.to_vec());
             }
         }
     }
@@ -457,7 +462,7 @@ impl Actor {
         let old = text.bytes.clone();
         let mut slot = raw;
         // The new contents, and what is to be done.
-        let (bytes, call): (Vec<u8>, Box<dyn FnOnce(&mut BSTR) -> BOOL>) = match change {
+        let (bytes, call): (Vec<u8>, Reallocation) = match change {
             Change::Units(units) => {
                 let (units, len) = (units.clone(), len_of(units));
                 let bytes = bytes_of(&units);
