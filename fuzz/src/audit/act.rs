@@ -1,101 +1,36 @@
 //! Does what a program says, and tells the model.
 
 use super::forgetful::release_behind_its_back;
-use super::model::{Model, Slot, Started, State, Text, UNWRITTEN};
-use super::{Arguments, Change, How, Id, Manner, Op, Place, Value};
-use portable_bstr::audit::{Call, Handle, Kind};
+use super::model::{Model, Started, State, Text, UNWRITTEN};
+use super::raw::{Parcel, allocated, bytes_of, flip, free, len_of, misuse, on_a_thread, to_nul};
+use super::{How, Id, Manner, Op, Place};
+use portable_bstr::audit::{Handle, Kind};
 use portable_bstr::bstr;
 use portable_bstr::sys::*;
 use portable_bstr::widestring::u16cstr;
 use std::ptr::{null, null_mut};
-use std::thread;
 
 /// Calls within calls.
 const DEEPEST: usize = 4;
 
-/// The HRESULT of an unspecified failure.
-const E_FAIL: HRESULT = 0x8000_4005_u32.cast_signed();
-
 /// Runs a program.
 pub(super) struct Actor {
-    manner: Manner,
+    pub(super) manner: Manner,
     pub(super) model: Model,
-    handle: Handle,
+    pub(super) handle: Handle,
     /// The calls that run.
-    calls: Vec<Running>,
+    pub(super) calls: Vec<Running>,
 }
 
 /// A call that runs, and where its parameters are.
-struct Running {
-    started: Started,
-    inouts: *mut BSTR,
-    outputs: *mut BSTR,
+pub(super) struct Running {
+    pub(super) started: Started,
+    pub(super) inouts: *mut BSTR,
+    pub(super) outputs: *mut BSTR,
     /// The strings that are lent.
-    lent: Vec<BSTR>,
-    first_id: usize,
+    pub(super) lent: Vec<BSTR>,
+    pub(super) first_id: usize,
 }
-
-/// What reallocates the string in a variable.
-type Reallocation = Box<dyn FnOnce(&mut BSTR) -> BOOL>;
-
-/// A raw pointer that may change threads.
-struct Parcel(BSTR);
-// SAFETY: strings may be used on any thread.
-unsafe impl Send for Parcel {}
-
-impl Parcel {
-    fn open(self) -> BSTR {
-        self.0
-    }
-}
-
-fn len_of<T>(items: &[T]) -> u32 {
-    u32::try_from(items.len()).expect("short")
-}
-
-fn bytes_of(units: &[u16]) -> Vec<u8> {
-    units.iter().flat_map(|unit| unit.to_ne_bytes()).collect()
-}
-
-/// The bytes before the first unit that is NUL; behind them stand NULs.
-fn to_nul(bytes: &[u8]) -> Vec<u8> {
-    let mut bytes = bytes.to_vec();
-    bytes.resize(bytes.len().next_multiple_of(2) + 2, 0);
-    let nul = bytes.chunks_exact(2).position(|unit| unit == [0, 0]);
-    bytes.truncate(nul.expect("one stands at the end") * 2);
-    bytes
-}
-
-fn allocated(bytes: &[u8]) -> BSTR {
-    // SAFETY: the bytes can be read.
-    unsafe { SysAllocStringByteLen(bytes.as_ptr(), len_of(bytes)) }
-}
-
-/// Frees a string, whichever it is.
-fn free(raw: BSTR) {
-    // SAFETY: under audit a wrong free does nothing.
-    unsafe { SysFreeString(raw) };
-}
-
-fn flip(raw: BSTR, offset: isize) {
-    let byte = raw.cast_mut().wrapping_byte_offset(offset).cast::<u8>();
-    // SAFETY: mistakes stay within what the audit puts around its strings.
-    let old = unsafe { byte.read() };
-    // SAFETY: as above.
-    unsafe { byte.write(old ^ 0x55) };
-}
-
-/// Runs `code` on another thread, to its end.
-fn on_a_thread<R: Send>(handle: Option<&Handle>, code: impl FnOnce() -> R + Send) -> R {
-    thread::scope(|scope| {
-        let thread = scope.spawn(|| {
-            let _entered = handle.map(Handle::enter);
-            code()
-        });
-        thread.join().expect("it does not panic")
-    })
-}
-
 impl Actor {
     pub(super) fn new(manner: Manner, model: Model, handle: Handle) -> Self {
         Self {
@@ -110,11 +45,11 @@ impl Actor {
         matches!(self.manner, Manner::Correct { .. } | Manner::CorrectOnPages)
     }
 
-    fn is_wild(&self) -> bool {
+    pub(super) fn is_wild(&self) -> bool {
         matches!(self.manner, Manner::Wild)
     }
 
-    fn is_paged(&self) -> bool {
+    pub(super) fn is_paged(&self) -> bool {
         cfg!(unix) && matches!(self.manner, Manner::CorrectOnPages)
     }
 
@@ -158,7 +93,7 @@ impl Actor {
     }
 
     /// As far as the call that runs returns.
-    fn block<'a>(&mut self, ops: &mut impl Iterator<Item = &'a Op>) {
+    pub(super) fn block<'a>(&mut self, ops: &mut impl Iterator<Item = &'a Op>) {
         while let Some(op) = ops.next() {
             match op {
                 Op::Return => return,
@@ -168,19 +103,19 @@ impl Actor {
         }
     }
 
-    fn id(&self, id: Id) -> Option<usize> {
+    pub(super) fn id(&self, id: Id) -> Option<usize> {
         usize::from(id.0).checked_rem(self.model.texts.len())
     }
 
     /// A string that this program may read: one that is there.
-    fn readable(&self, id: Id) -> Option<usize> {
+    pub(super) fn readable(&self, id: Id) -> Option<usize> {
         let id = self.id(id)?;
         (self.model.texts[id].state != State::Freed).then_some(id)
     }
 
     /// A string that this program may do anything with that it may do with any: a freed one only where
     /// anything goes.
-    fn any(&self, id: Id) -> Option<usize> {
+    pub(super) fn any(&self, id: Id) -> Option<usize> {
         let id = self.id(id)?;
         let text = &self.model.texts[id];
         let is_good = match self.manner {
@@ -191,19 +126,19 @@ impl Actor {
     }
 
     /// A string that this program may free or change.
-    fn mine(&self, id: Id) -> Option<usize> {
+    pub(super) fn mine(&self, id: Id) -> Option<usize> {
         let id = self.any(id)?;
         let raw = self.model.texts[id].raw;
         let is_lent = self.calls.iter().any(|call| call.lent.contains(&raw));
         (self.is_wild() || !is_lent).then_some(id)
     }
 
-    fn text(&self, id: usize) -> &Text {
+    pub(super) fn text(&self, id: usize) -> &Text {
         &self.model.texts[id]
     }
 
     /// Notes a new string, or that there was no memory for one.
-    fn add(&mut self, raw: BSTR, bytes: Vec<u8>, is_without_source: bool) {
+    pub(super) fn add(&mut self, raw: BSTR, bytes: Vec<u8>, is_without_source: bool) {
         if self.model.asks() {
             self.model.add(raw, bytes, is_without_source);
         } else {
@@ -211,7 +146,7 @@ impl Actor {
         }
     }
 
-    fn step(&mut self, op: &Op) {
+    pub(super) fn step(&mut self, op: &Op) {
         match op {
             Op::Alloc(how, bytes) => self.alloc(*how, bytes),
             Op::CopyText(id) => {
@@ -389,7 +324,7 @@ impl Actor {
         }
     }
 
-    fn alloc(&mut self, how: How, bytes: &[u8]) {
+    pub(super) fn alloc(&mut self, how: How, bytes: &[u8]) {
         let (units, _) = bytes.as_chunks();
         let units: Vec<u16> = units.iter().map(|unit| u16::from_ne_bytes(*unit)).collect();
         match how {
@@ -418,7 +353,7 @@ impl Actor {
         }
     }
 
-    fn cat(&mut self, left: Id, right: Id, into: Option<Id>) {
+    pub(super) fn cat(&mut self, left: Id, right: Id, into: Option<Id>) {
         let (Some(left), Some(right)) = (self.any(left), self.any(right)) else {
             return;
         };
@@ -451,252 +386,4 @@ impl Actor {
         assert_eq!(outcome == S_OK, !result.is_null());
         self.add(result, bytes, true);
     }
-
-    /// A reallocation.
-    fn realloc(&mut self, id: Id, change: &Change) {
-        let Some(id) = self.mine(id).filter(|id| self.text(*id).is_ours) else {
-            return;
-        };
-        let text = self.text(id);
-        let (raw, state, end) = (text.raw, text.state, text.end());
-        let old = text.bytes.clone();
-        let mut slot = raw;
-        // The new contents, and what is to be done.
-        let (bytes, call): (Vec<u8>, Reallocation) = match change {
-            Change::Units(units) => {
-                let (units, len) = (units.clone(), len_of(units));
-                let bytes = bytes_of(&units);
-                // SAFETY: the units can be read.
-                let call = move |slot: &mut BSTR| unsafe {
-                    SysReAllocStringLen(slot, units.as_ptr(), len)
-                };
-                (bytes, Box::new(call))
-            }
-            Change::Text(units) => {
-                let text = [&**units, &[0]].concat();
-                let bytes = to_nul(&bytes_of(units));
-                // SAFETY: the text has a NUL.
-                let call = move |slot: &mut BSTR| unsafe { SysReAllocString(slot, text.as_ptr()) };
-                (bytes, Box::new(call))
-            }
-            Change::Len(len) => {
-                let len = u32::from(*len);
-                let mut bytes = old;
-                bytes.resize(len as usize * 2, 0);
-                // SAFETY: NULL has nothing to read.
-                let call = move |slot: &mut BSTR| unsafe { SysReAllocStringLen(slot, null(), len) };
-                (bytes, Box::new(call))
-            }
-            Change::Own(offset, len) => {
-                let offset = usize::from(*offset) % (end / 2) * 2;
-                let len = u32::from(*len);
-                let mut bytes = old.get(offset..).unwrap_or(&[]).to_vec();
-                bytes.resize(len as usize * 2, 0);
-                let source = raw.wrapping_byte_add(offset);
-                // SAFETY: the source lies in the string.
-                let call = move |slot: &mut BSTR| unsafe { SysReAllocStringLen(slot, source, len) };
-                (bytes, Box::new(call))
-            }
-            Change::OwnText(offset) => {
-                if state == State::Freed || text.is_damaged() || self.is_correct() {
-                    return;
-                }
-                let offset = usize::from(*offset) % (end / 2) * 2;
-                let bytes = to_nul(old.get(offset..).unwrap_or(&[]));
-                let mut kept = old.get(offset..).unwrap_or(&[]).to_vec();
-                kept.resize(bytes.len(), 0);
-                self.model
-                    .accuse_if(state == State::Live, Kind::AliasedSource);
-                let source = raw.wrapping_byte_add(offset);
-                // SAFETY: a string ends with a NUL.
-                let call = move |slot: &mut BSTR| unsafe { SysReAllocString(slot, source) };
-                (kept, Box::new(call))
-            }
-            Change::Other(other, len) => {
-                let Some(other) = self.readable(*other) else {
-                    return;
-                };
-                let other = self.text(other);
-                let len = u32::from(*len);
-                let wanted = len as usize * 2;
-                let is_too_short = wanted > other.end();
-                let is_out = !other.is_ours || self.is_correct();
-                if other.is_damaged() || other.raw == raw || (is_too_short && is_out) {
-                    return;
-                }
-                let (source, mut bytes) = (other.raw, other.bytes.clone());
-                bytes.resize(wanted, 0);
-                self.model.accuse_if(is_too_short, Kind::SourceTooShort);
-                // SAFETY: under audit no more is read than there is.
-                let call = move |slot: &mut BSTR| unsafe { SysReAllocStringLen(slot, source, len) };
-                (bytes, Box::new(call))
-            }
-            Change::Null => {
-                // SAFETY: under audit any string will do.
-                assert_eq!(unsafe { SysReAllocString(&mut slot, null()) }, TRUE);
-                assert!(slot.is_null());
-                return self.model.free(id, true);
-            }
-        };
-        if state != State::Live {
-            assert_eq!(call(&mut slot), FALSE, "it is no string any more");
-            assert_eq!(slot, raw);
-            return self.model.after_free(id, Kind::UseAfterFree);
-        }
-        if self.model.stays(id, bytes.len(), self.is_paged()) {
-            assert_eq!(call(&mut slot), TRUE);
-            assert_eq!(slot, raw, "it stays");
-            return self.model.shrink(id, bytes);
-        }
-        let answer = call(&mut slot);
-        if self.model.asks() {
-            assert_eq!(answer, TRUE);
-            self.model.moved(id, slot, bytes);
-        } else {
-            assert_eq!((answer, slot), (FALSE, raw), "as it was");
-        }
-    }
-
-    fn call<'a>(&mut self, arguments: &Arguments, ops: &mut impl Iterator<Item = &'a Op>) {
-        let raw = |id: Option<usize>| id.map_or(null(), |id| self.text(id).raw);
-        let inputs = arguments.inputs.iter().take(3);
-        let inputs: Vec<_> = inputs.map(|id| raw(self.any(*id))).collect();
-        let lends = |id: &Option<Id>| raw(id.and_then(|id| self.mine(id)));
-        let mut inouts: Vec<_> = arguments.inouts.iter().take(3).map(lends).collect();
-        let stale = |id: &Option<Id>| raw(id.and_then(|id| self.any(id)));
-        let mut outputs: Vec<_> = arguments.outputs.iter().take(3).map(stale).collect();
-        if !self.is_wild() {
-            // Each is lent once, and no live string is overwritten.
-            let mut seen = inputs.clone();
-            inouts.retain(|raw| {
-                !seen.contains(raw) && {
-                    seen.push(*raw);
-                    true
-                }
-            });
-        }
-        if self.is_correct() {
-            outputs.fill(null());
-        }
-        let lent = [&*inputs, &inouts].concat();
-        let started = self.model.start(&inputs, &inouts, &outputs);
-        let mut call = Call::new("Call");
-        for input in &inputs {
-            call = call.input(*input);
-        }
-        let (mut inouts, mut outputs) = (inouts.into_boxed_slice(), outputs.into_boxed_slice());
-        let (first_inout, first_output) = (inouts.as_mut_ptr(), outputs.as_mut_ptr());
-        for at in 0..inouts.len() {
-            // SAFETY: the variables outlive the call, and are used through pointers alone.
-            call = unsafe { call.inout(first_inout.wrapping_add(at)) };
-        }
-        for at in 0..outputs.len() {
-            // SAFETY: as above.
-            call = unsafe { call.out(first_output.wrapping_add(at)) };
-        }
-        let is_success = !arguments.fails;
-        call.run(|| {
-            self.calls.push(Running {
-                started,
-                inouts: first_inout,
-                outputs: first_output,
-                lent,
-                first_id: self.model.texts.len(),
-            });
-            self.block(ops);
-            if self.is_correct() {
-                self.answer_nothing(is_success);
-            }
-            if is_success { S_OK } else { E_FAIL }
-        });
-        let running = self.calls.pop().expect("it was pushed");
-        for (found, slot) in outputs.iter().zip(&running.started.outputs) {
-            assert_eq!(*found, slot.after.unwrap_or(slot.before), "an [out] slot");
-        }
-        self.model.finish(running.started, is_success);
-    }
-
-    /// What a correct call has not answered is NULL, and where it fails everything is.
-    fn answer_nothing(&mut self, is_success: bool) {
-        let call = self.calls.last_mut().expect("a call runs");
-        for (at, slot) in call.started.outputs.iter_mut().enumerate() {
-            if slot.after.is_none() || !is_success {
-                slot.after = Some(null());
-                // SAFETY: the slot is there while the call runs.
-                unsafe { call.outputs.wrapping_add(at).write(null()) };
-            }
-        }
-    }
-
-    /// Sets a parameter of the call that runs.
-    fn set(&mut self, slot: u8, value: Value, is_out: bool) {
-        let id = match value {
-            Value::String(id) => self.any(id),
-            _ => None,
-        };
-        let raw = match value {
-            Value::Null => null(),
-            Value::String(_) if id.is_none() => return,
-            Value::String(_) => raw_of(&self.model.texts, id),
-            Value::Literal => bstr!("a literal").as_raw(),
-            Value::Inside(id) => {
-                let Some(id) = self.any(id).filter(|id| self.text(*id).is_ours) else {
-                    return;
-                };
-                self.text(id).raw.wrapping_add(1)
-            }
-        };
-        let is_correct = self.is_correct();
-        let Some(call) = self.calls.last_mut() else {
-            return;
-        };
-        let (slots, first) = match is_out {
-            true => (&mut call.started.outputs, call.outputs),
-            false => (&mut call.started.inouts, call.inouts),
-        };
-        let Some(at) = usize::from(slot).checked_rem(slots.len()) else {
-            return;
-        };
-        let before = slots[at].before;
-        if is_correct {
-            let is_new = id.is_none_or(|id| id >= call.first_id);
-            let is_string = matches!(value, Value::Null | Value::String(_));
-            let all = call.started.outputs.iter().chain(&call.started.inouts);
-            let is_free = raw.is_null() || !all.clone().any(|slot| slot.after == Some(raw));
-            let is_lent = self.calls.iter().any(|call| call.lent.contains(&raw));
-            if !is_new || !is_string || !is_free || (is_lent && !raw.is_null()) {
-                return;
-            }
-        }
-        let call = self.calls.last_mut().expect("as above");
-        let slots: &mut Vec<Slot> = match is_out {
-            true => &mut call.started.outputs,
-            false => &mut call.started.inouts,
-        };
-        let is_first = slots[at].after == Some(before);
-        slots[at].after = Some(raw);
-        // SAFETY: the slot is there while the call runs.
-        unsafe { first.wrapping_add(at).write(raw) };
-        if is_correct && !is_out && is_first && !before.is_null() && raw != before {
-            // The callee of an [in, out] frees the old string.
-            let old = self.model.texts.iter().rposition(|text| text.raw == before);
-            free(before);
-            self.model.free(old.expect("it was lent"), true);
-        }
-    }
-}
-
-fn raw_of(texts: &[Text], id: Option<usize>) -> BSTR {
-    id.map_or(null(), |id| texts[id].raw)
-}
-
-/// Frees what is no string, or reallocates it.
-fn misuse(raw: BSTR, is_free: bool) {
-    if is_free {
-        return free(raw);
-    }
-    let mut slot = raw;
-    // SAFETY: under audit nothing foreign is touched.
-    let answer = unsafe { SysReAllocStringLen(&mut slot, null(), 3) };
-    assert_eq!((answer, slot), (FALSE, raw));
 }

@@ -2,8 +2,11 @@
 //! by kind, and nothing else.
 
 mod act;
+mod calls;
 mod forgetful;
 mod model;
+mod raw;
+mod realloc;
 
 use act::Actor;
 use arbitrary::Arbitrary;
