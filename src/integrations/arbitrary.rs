@@ -1,5 +1,5 @@
 //! [`BSTR`] out of the bytes of a fuzzer, for `cargo fuzz` and whatever else takes
-//! [`arbitrary`](::arbitrary).
+//! [`arbitrary`].
 //!
 //! What code that handles strings trips over comes often: NULL and empty strings, NULs inside and at the
 //! end, lone surrogates, odd numbers of bytes, and lengths that no cache keeps back.
@@ -8,9 +8,9 @@
 //! use arbitrary::{Arbitrary, Unstructured};
 //! use portable_bstr::BSTR;
 //!
-//! let bytes = [5, 0, 0, 0, 0, 0, 0, 0]; // a fuzzer's
-//! let string = BSTR::arbitrary(&mut Unstructured::new(&bytes)).unwrap();
-//! assert!(!string.is_null());
+//! let bytes = b"\x03\0ready\x05"; // a fuzzer's
+//! let string = BSTR::arbitrary(&mut Unstructured::new(bytes)).unwrap();
+//! assert_eq!(string, "ready");
 //! ```
 
 use crate::bstr;
