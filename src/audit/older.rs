@@ -81,3 +81,49 @@ fn is_in_an_image(_: NonNull<u16>) -> bool {
 fn peek<const N: usize>(_: usize) -> Option<[u8; N]> {
     None
 }
+
+#[cfg(all(test, any(target_os = "linux", target_os = "android")))]
+mod tests {
+    use super::*;
+    use alloc::boxed::Box;
+    use std::println;
+
+    /// A block as `malloc` makes them.
+    #[repr(C, align(16))]
+    struct Block([u8; 64]);
+
+    /// A block with a string of 5 bytes, changed at an offset from the string.
+    fn is_one(changes: &[(isize, u8)]) -> bool {
+        let mut block = Box::new(Block([0; 64]));
+        let prefix = HEADER - PREFIX as usize;
+        block.0[prefix..HEADER].copy_from_slice(&5_u32.to_ne_bytes());
+        block.0[HEADER..HEADER + 5].fill(b'a');
+        for &(offset, byte) in changes {
+            block.0[HEADER.checked_add_signed(offset).unwrap()] = byte;
+        }
+        let string = NonNull::from(&mut block.0[HEADER]).cast();
+        looks_like_a_string(string)
+    }
+
+    #[test]
+    fn only_what_has_a_strings_shape_looks_like_one() {
+        if std::env::var_os("EMULATOR").is_some() || cfg!(miri) {
+            println!("skipped: nobody copies memory here");
+            return;
+        }
+        assert!(is_one(&[]));
+        assert!(!is_one(&[(6, 1)]), "a terminator");
+        assert!(!is_one(&[(7, 1)]), "a terminator");
+        assert!(
+            !is_one(&[(-1, 0xFF), (-2, 0xFF), (-3, 0xFF), (-4, 0xFF)]),
+            "too long"
+        );
+        if HEADER == 8 {
+            assert!(!is_one(&[(-8, 1)]), "padding");
+            assert!(!is_one(&[(-5, 1)]), "padding");
+        }
+        let mut block = Box::new(Block([0; 64]));
+        let misplaced = NonNull::from(&mut block.0[HEADER + 8]).cast();
+        assert!(!looks_like_a_string(misplaced));
+    }
+}

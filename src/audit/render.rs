@@ -11,6 +11,9 @@ use core::fmt;
 use core::ops::Range;
 use std::fs;
 
+#[cfg(test)]
+mod tests;
+
 /// A whole report: its violations, then a line that counts them.
 pub(super) fn report(report: &Report, colour: bool) -> String {
     let rendered = report.violations().iter();

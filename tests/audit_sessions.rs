@@ -1,0 +1,256 @@
+//! Where sessions begin and end: threads that come and go, sessions within sessions, strings that outlive
+//! them, and the memory that they keep.
+
+mod common;
+
+use common::bytes_of;
+use portable_bstr::audit::{self, Kind, Report, Session};
+use portable_bstr::sys::*;
+use portable_bstr::widestring::u16cstr;
+use std::thread;
+
+/// A string for a test to misuse.
+#[track_caller]
+fn ready() -> BSTR {
+    // SAFETY: the literal ends with a NUL.
+    unsafe { SysAllocString(u16cstr!("ready").as_ptr()) }
+}
+
+#[track_caller]
+fn of_bytes(bytes: &[u8]) -> BSTR {
+    let len = u32::try_from(bytes.len()).unwrap();
+    // SAFETY: a slice is readable for its length.
+    unsafe { SysAllocStringByteLen(bytes.as_ptr(), len) }
+}
+
+/// Frees, rightly or not: the audit is there for the second case.
+#[track_caller]
+fn free(string: BSTR) {
+    // SAFETY: under audit a wrong free does nothing, and outside it tests free what they own.
+    unsafe { SysFreeString(string) };
+}
+
+/// Overwrites bytes of a string's memory.
+fn scribble(string: BSTR, offset: usize, bytes: &[u8]) {
+    for (at, &byte) in (offset..).zip(bytes) {
+        let target = string.cast_mut().cast::<u8>().wrapping_add(at);
+        // SAFETY: tests stay within what the audit has put around its strings.
+        unsafe { target.write(byte) };
+    }
+}
+
+fn kinds(report: &Report) -> Vec<Kind> {
+    report
+        .violations()
+        .iter()
+        .map(audit::Violation::kind)
+        .collect()
+}
+
+#[test]
+fn a_thread_is_watched_until_it_leaves() {
+    let session = Session::builder().start();
+    let handle = session.handle();
+    thread::spawn(move || {
+        free(ready());
+        let outer = handle.enter();
+        free(ready());
+        let inner = handle.enter();
+        free(ready());
+        drop(inner);
+        free(ready());
+        drop(outer);
+        free(ready());
+    })
+    .join()
+    .unwrap();
+    let report = session.finish();
+    assert_eq!(report.stats().allocated(), 3);
+}
+
+/// Though this thread has not left it.
+#[test]
+fn when_a_session_is_ended_elsewhere_the_outer_one_watches() {
+    let outer = Session::builder().start();
+    let inner = Session::builder().start();
+    let handle = inner.handle();
+    let report = thread::spawn(move || handle.finish()).join().unwrap();
+    assert_eq!(report.stats().allocated(), 0);
+    let string = ready();
+    assert_eq!(kinds(&outer.finish()), [Kind::Leak]);
+    free(string);
+    drop(inner);
+}
+
+#[test]
+fn a_session_that_is_dropped_is_over() {
+    let session = Session::builder().start();
+    let handle = session.handle();
+    let string = ready();
+    drop(session);
+    let report = handle.finish();
+    assert!(report.is_clean() && report.stats().allocated() == 0);
+    free(string);
+}
+
+#[test]
+fn a_session_that_ends_leaves_the_others_known() {
+    let first = Session::builder().start();
+    let string = ready();
+    Session::builder().start().finish().assert_clean();
+    let second = Session::builder().start();
+    free(string);
+    free(string);
+    // The string is the first one's, and so is its story.
+    second.finish().assert_clean();
+    assert_eq!(kinds(&first.finish()), [Kind::DoubleFree]);
+}
+
+#[test]
+fn where_a_sweep_finds_something_the_assertion_says_what() {
+    let sweep = audit::sweep(|| {
+        let string = ready();
+        free(string);
+        free(string);
+    });
+    let panic = std::panic::catch_unwind(|| sweep.assert_clean()).unwrap_err();
+    let text = panic.downcast_ref::<String>().unwrap();
+    // In the run in which the allocation failed both frees are of NULL.
+    assert!(
+        text.contains("when no allocation failed:\n\nerror[double-free]"),
+        "{text}"
+    );
+    assert!(text.ends_with("1 of 2 runs broke a rule"), "{text}");
+}
+
+/// Eight bytes before and behind, and sixteen of those that were changed.
+#[test]
+fn a_report_shows_what_was_overwritten() {
+    let dump = |report: &Report| {
+        let text = report.to_string();
+        let (_, dump) = text.split_once("from byte ").unwrap();
+        let (dump, _) = dump.split_once('=').unwrap();
+        dump.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let bytes = |byte: &str, count| vec![byte; count].join(" ");
+    let what = "of the string, with what was changed in brackets:";
+
+    let ((), report) = audit::run(|| {
+        let string = of_bytes(&[0x41; 60]);
+        free(string);
+        scribble(string, 10, &[0xAA; 20]);
+    });
+    let (dd, aa) = (bytes("dd", 8), bytes("aa", 16));
+    let expected = format!("2 {what} {dd} [{aa} …] aa aa aa aa {}", bytes("dd", 4));
+    assert_eq!(dump(&report), expected);
+
+    let ((), report) = audit::run(|| {
+        let string = of_bytes(&bytes_of(&[0x61; 5]));
+        // Behind the terminator, which ends at 12.
+        scribble(string, 13, &[0xAA]);
+        free(string);
+    });
+    let text = dump(&report);
+    let (offset, shown) = text.split_once(&format!(" {what} ")).unwrap();
+    let before = shown.split(" [").next().unwrap().split(' ').count();
+    assert_eq!(offset.parse::<usize>().unwrap() + before, 13, "{text}");
+    assert!(shown.contains("[aa]"), "{text}");
+    let report = report.to_string();
+    assert!(
+        report.contains("freed here, which is when it was noticed"),
+        "{report}"
+    );
+
+    // Where it is never freed nobody is there who noticed.
+    let (string, report) = audit::run(|| {
+        let string = of_bytes(&[0x41; 60]);
+        scribble(string, 63, &[0xAA]);
+        string
+    });
+    free(string);
+    assert_eq!(kinds(&report), [Kind::Overrun, Kind::Leak]);
+    let text = report.to_string();
+    assert!(!text.contains("noticed"), "{text}");
+    assert!(
+        text.starts_with(&report.violations()[0].to_string()),
+        "{text}"
+    );
+}
+
+/// Whether backtraces are kept is asked once, by the first event of a process: in one of its own.
+#[test]
+fn the_first_event_has_a_backtrace_where_the_environment_asks_for_it() {
+    const ALONE: &str = "PORTABLE_BSTR_TEST_ALONE";
+    if let Some(asked) = std::env::var_os(ALONE) {
+        let (string, report) = audit::run(ready);
+        let event = &report.violations()[0].history()[0];
+        assert_eq!(event.backtrace().is_some(), asked == "1");
+        free(string);
+        return;
+    }
+    for asked in ["0", "1"] {
+        let mut again = common::this_program();
+        let again = again.args([
+            "--exact",
+            "the_first_event_has_a_backtrace_where_the_environment_asks_for_it",
+        ]);
+        let again = again.env(ALONE, asked).env("RUST_BACKTRACE", asked);
+        let output = again.env_remove("RUST_LIB_BACKTRACE").output().unwrap();
+        assert!(output.status.success(), "{asked}: {output:?}");
+    }
+}
+
+/// Each string has a page for its guard and one or more for itself, of 4096 bytes on this processor.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+mod pages {
+    use super::*;
+
+    const PAGE: usize = 4096;
+
+    /// Whether the process has memory of its own at an address.
+    fn is_mapped(address: usize) -> bool {
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        maps.lines().any(|line| {
+            let (range, _) = line.split_once(' ').unwrap();
+            let (start, end) = range.split_once('-').unwrap();
+            let [start, end] = [start, end].map(|end| usize::from_str_radix(end, 16).unwrap());
+            (start..end).contains(&address)
+        })
+    }
+
+    /// In a process of its own, where nobody else maps memory.
+    #[test]
+    fn pages_are_given_back() {
+        const ALONE: &str = "PORTABLE_BSTR_TEST_ALONE";
+        if std::env::var_os(ALONE).is_some() {
+            a_quarantine_of_pages_has_its_limit_and_gives_them_back();
+            return;
+        }
+        let mut again = common::this_program();
+        let again = again.args(["--exact", "pages::pages_are_given_back"]);
+        let output = again.env(ALONE, "1").output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    }
+
+    fn a_quarantine_of_pages_has_its_limit_and_gives_them_back() {
+        // A string of nearly a page counts for three.
+        let builder = Session::builder().guard_pages();
+        let session = builder.quarantine(30 * PAGE).start();
+        let strings: Vec<_> = (0..40).map(|_| of_bytes(&[0; PAGE - 100])).collect();
+        strings.iter().for_each(|&string| free(string));
+        let mapped = strings
+            .iter()
+            .filter(|string| is_mapped(string.addr()))
+            .count();
+        assert!(
+            (9..=11).contains(&mapped),
+            "{mapped} strings are in quarantine"
+        );
+        session.finish().assert_clean();
+        let mapped = strings
+            .iter()
+            .filter(|string| is_mapped(string.addr()))
+            .count();
+        assert_eq!(mapped, 0);
+    }
+}
