@@ -247,6 +247,10 @@ mod pages {
 
     pub(super) fn protect(_: NonNull<u16>) {}
 
+    pub(super) fn owner(_: NonNull<u16>) -> Option<super::audited::Inner> {
+        None
+    }
+
     pub(super) fn weight(_: u32) -> usize {
         0
     }
