@@ -314,6 +314,32 @@ mod by_locale {
         }
     }
 
+    /// Characters that stand for marks, and for nothing that bears them, sort as those marks do.
+    #[test]
+    fn marks_that_are_other_marks() {
+        let table = [
+            ("\u{340}", "\u{300}"),
+            ("\u{341}", "\u{301}"),
+            ("\u{343}", "\u{313}"),
+            ("\u{344}", "\u{308}\u{301}"),
+            ("\u{F73}", "\u{F71}\u{F72}"),
+            ("\u{F75}", "\u{F71}\u{F74}"),
+            ("\u{F81}", "\u{F71}\u{F80}"),
+        ];
+        for (mark, marks) in table {
+            for (before, after) in [
+                ("", ""),
+                ("a", ""),
+                ("", "\u{303}"),
+                ("\u{1B3B}", "\u{303}"),
+            ] {
+                let [left, right] = [mark, marks].map(|mark| format!("{before}{mark}{after}"));
+                let found = text(&left, &right, EN_US, 0);
+                assert_eq!(found, VARCMP_EQ, "{left:?} {right:?}");
+            }
+        }
+    }
+
     #[test]
     fn what_there_is_not_is_refused() {
         let word = string(Some(&u16::from(b'a').to_ne_bytes()));

@@ -45,7 +45,7 @@ enum Piece {
 }
 
 /// The longest text, in code units.
-const MOST: usize = 20_000;
+const MOST: usize = 6_000;
 
 impl Piece {
     fn put(&self, units: &mut Vec<u16>) {

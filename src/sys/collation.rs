@@ -12,6 +12,7 @@ use core::cmp::Ordering;
 use icu_collator::CollatorBorrowed;
 use icu_collator::options::{AlternateHandling, CaseLevel, CollatorOptions, MaxVariable, Strength};
 use icu_locale_core::Locale;
+use icu_normalizer::DecomposingNormalizerBorrowed;
 
 /// Width and type of kana, by the numbers of the headers, and by those of the function's own page.
 const VARIANTS: u32 = NORM_IGNOREKANATYPE | NORM_IGNOREWIDTH | 0x40 | 0x8;
@@ -24,7 +25,11 @@ pub(super) fn compare(left: &[u16], right: &[u16], lcid: u32, flags: u32) -> Opt
         // Nothing comes before something, though it be something that has no weight.
         return Some(left.len().cmp(&right.len()));
     }
-    Some(collator.compare_utf16(left, right))
+    // The collator takes marks that stand for other marks, such as U+0344, for what it never meets, and has
+    // an assertion on that.
+    let normalizer = const { DecomposingNormalizerBorrowed::new_nfd() };
+    let [left, right] = [left, right].map(|units| normalizer.normalize_utf16(units));
+    Some(collator.compare_utf16(&left, &right))
 }
 
 /// The collation's options for Windows's flags, `None` where there is a flag that is not one.

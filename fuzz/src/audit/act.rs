@@ -203,9 +203,15 @@ impl Actor {
                 if !text.is_ours {
                     return;
                 }
-                let by = 1 + usize::from(*by) % (text.end() - 1);
+                let by = 1 + usize::from(*by) % (text.span() + 15);
+                let is_inside = by < text.end();
                 misuse(text.raw.wrapping_byte_add(by), *is_free);
-                self.model.accuse(Kind::MovedPointer);
+                let kind = if is_inside {
+                    Kind::MovedPointer
+                } else {
+                    Kind::NotABstr
+                };
+                self.model.accuse(kind);
             }
             Op::Foreign(which, is_free) if !self.is_correct() => {
                 let memory = [7_u64; 8];

@@ -51,7 +51,7 @@ enum Op {
     CopyBytes(Id, u8),
     Free(Id, Place),
     ReAlloc(Id, Change),
-    /// Frees or reallocates from the middle.
+    /// Frees or reallocates from the middle, or from the guard bytes behind.
     Moved(Id, u16, bool),
     /// Frees or reallocates what is no string.
     Foreign(u8, bool),

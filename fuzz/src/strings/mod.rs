@@ -109,6 +109,8 @@ enum Op {
     /// What the prefix says is changed.
     SetPrefix(At, Len),
     RestorePrefix(At),
+    /// What the prefix says is changed, and then the string is reallocated from so far inside itself.
+    ReAllocLiar(At, Len, u8, Len),
     /// A byte of the data is written.
     Write(At, u16, u8),
     Pin(Any),

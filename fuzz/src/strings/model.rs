@@ -155,23 +155,18 @@ impl<'a> Model<'a> {
                 });
             }
             Op::ReAllocStringLen(at, source, len) => {
-                let at = Self::slot(*at);
                 let source = self.resolve(source);
-                let is_own = source.own.is_some_and(|(own, _)| own == at);
-                let mut len = len.get();
-                let readable = u32::try_from(source.bytes.len() / 2).expect("short");
-                // Nobody looks at the source where there can be no such string.
-                if block_for(u64::from(len) * 2).is_some() && !is_own && !source.pointer.is_null() {
-                    len = len.min(readable);
-                }
-                let bytes = u64::from(len) * 2;
-                if self.is_too_much(bytes) {
+                self.realloc_len(Self::slot(*at), &source, *len);
+            }
+            Op::ReAllocLiar(at, stated, offset, len) => {
+                let at = Self::slot(*at);
+                let Some(text) = &mut self.slots[at] else {
                     return;
-                }
-                self.realloc(at, &source, bytes, |ole, slot| {
-                    // SAFETY: a live string or NULL; the source is NULL, in it, or readable.
-                    unsafe { ole.SysReAllocStringLen(slot, source.pointer.cast(), len) }
-                });
+                };
+                text.state(stated.get());
+                let inside = u8::try_from(at).expect("few");
+                let source = self.resolve(&Source::Inside(Any(inside), (*offset).into()));
+                self.realloc_len(at, &source, *len);
             }
             Op::ReAllocNowhere(source, len) => {
                 let source = self.resolve(source);
@@ -240,6 +235,24 @@ impl<'a> Model<'a> {
                 }
             }
         }
+    }
+
+    fn realloc_len(&mut self, at: usize, source: &Resolved, len: Len) {
+        let is_own = source.own.is_some_and(|(own, _)| own == at);
+        let mut len = len.get();
+        let readable = u32::try_from(source.bytes.len() / 2).expect("short");
+        // Nobody looks at the source where there can be no such string.
+        if block_for(u64::from(len) * 2).is_some() && !is_own && !source.pointer.is_null() {
+            len = len.min(readable);
+        }
+        let bytes = u64::from(len) * 2;
+        if self.is_too_much(bytes) {
+            return;
+        }
+        self.realloc(at, source, bytes, |ole, slot| {
+            // SAFETY: a live string or NULL; the source is NULL, in it, or readable.
+            unsafe { ole.SysReAllocStringLen(slot, source.pointer.cast(), len) }
+        });
     }
 
     /// Takes a pin off, where there is one.
