@@ -150,13 +150,13 @@ impl Shard {
         }
     }
 
-    /// The address of the string that has `address` inside, past its start: in its data or its
-    /// terminator.
+    /// The address of the string that has `address` inside, past its start: in its data, or in what was
+    /// asked for behind it.
     fn containing(&self, address: usize) -> Option<usize> {
         let mut records = self.records.iter();
         let found = records.find(|record| {
             let start = record.string.addr().get();
-            record.state != State::Gone && start < address && address < start + record.end()
+            record.state != State::Gone && start < address && address < start + record.reach()
         });
         found.map(|record| record.string.addr().get())
     }

@@ -142,6 +142,11 @@ impl Record {
         terminator(self.byte_len) + UNIT as usize
     }
 
+    /// The offset of the end of its memory, guard bytes included.
+    pub(super) const fn reach(&self) -> usize {
+        terminator(self.capacity) + UNIT as usize
+    }
+
     /// How many pins it has.
     #[inline]
     pub(super) fn pins(&self) -> u32 {

@@ -204,14 +204,8 @@ impl Actor {
                     return;
                 }
                 let by = 1 + usize::from(*by) % (text.span() + 15);
-                let is_inside = by < text.end();
                 misuse(text.raw.wrapping_byte_add(by), *is_free);
-                let kind = if is_inside {
-                    Kind::MovedPointer
-                } else {
-                    Kind::NotABstr
-                };
-                self.model.accuse(kind);
+                self.model.accuse(Kind::MovedPointer);
             }
             Op::Foreign(which, is_free) if !self.is_correct() => {
                 let memory = [7_u64; 8];
