@@ -665,6 +665,7 @@ fn a_pointer_into_the_guard_bytes_is_no_string_from_before() {
     // Behind the 14 bytes and their NUL, at offset 16, the last 8 of these would be a header that says 24
     // bytes; 24 bytes further on there are zeros.
     let units = [1, 1, 1, 1, 0, 0, 24];
+    // SAFETY: the units can be read, and under audit a wrong free does nothing.
     let (string, report) = audit::run(|| unsafe {
         let mut string = SysAllocStringLen([0; 150].as_ptr(), 150);
         assert_eq!(SysReAllocStringLen(&mut string, units.as_ptr(), 7), TRUE);
