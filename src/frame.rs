@@ -48,7 +48,7 @@ pub(crate) unsafe fn block_of(string: NonNull<u16>) -> NonNull<u8> {
     unsafe { string.byte_sub(size_of::<Header>()) }.cast()
 }
 
-/// The size of the block that a string of the length in its prefix asks for, where there can be one.
+/// The size of the block that a string of the length in its prefix asks for.
 /// The prefix is the caller's to rewrite, so this is no more than a hint.
 ///
 /// # Safety
@@ -56,12 +56,12 @@ pub(crate) unsafe fn block_of(string: NonNull<u16>) -> NonNull<u8> {
 /// A string lies in `block`.
 #[inline]
 #[cfg(feature = "std")]
-pub(crate) unsafe fn stated_size(block: NonNull<u8>) -> Option<usize> {
+pub(crate) unsafe fn stated_size(block: NonNull<u8>) -> usize {
     // SAFETY: the block has a header.
     let string = unsafe { string_in(block) };
     // SAFETY: as above.
-    let size = BlockLayout::NATIVE.block_size(unsafe { prefix(string) })?;
-    Some(size as usize)
+    let bytes = unsafe { prefix(string) };
+    BlockLayout::NATIVE.block_size_or_more(bytes)
 }
 
 /// Writes header and terminator for `bytes` bytes of data into a block, and returns the string.
@@ -189,4 +189,101 @@ pub(crate) unsafe fn copy_and_fill(
         // SAFETY: `bytes - len` bytes are left from there.
         unsafe { rest.write_bytes(0, bytes - len) };
     }
+}
+
+/// Makes a string of `bytes` bytes of a new block: a copy of the source, or zeros where that is null.
+///
+/// Most strings are short, and to call a function would cost more than to copy one.
+///
+/// # Safety
+///
+/// `block` may be written for as many bytes as [`BlockLayout::block_size`] says of `bytes`; `source` is
+/// null or can be read for `bytes` bytes, which are not the block's.
+#[inline]
+pub(crate) unsafe fn fill(block: NonNull<u8>, source: *const u8, bytes: u32) -> NonNull<u16> {
+    static ZEROS: [u8; SHORT] = [0; SHORT];
+    // SAFETY: as the caller promises.
+    let string = unsafe { write(block, bytes) };
+    let bytes = bytes as usize;
+    if bytes > SHORT {
+        // SAFETY: as the caller promises.
+        return unsafe { fill_long(string, source, bytes) };
+    }
+    let source = if source.is_null() {
+        ZEROS.as_ptr()
+    } else {
+        source
+    };
+    // SAFETY: as the caller promises; there are as many zeros.
+    unsafe { copy_short(source, string.cast().as_ptr(), bytes) };
+    string
+}
+
+/// As [`fill`], where the string is long and has its header and terminator.
+///
+/// # Safety
+///
+/// As [`fill`].
+#[inline(never)]
+unsafe fn fill_long(string: NonNull<u16>, source: *const u8, bytes: usize) -> NonNull<u16> {
+    let data = string.cast::<u8>().as_ptr();
+    if source.is_null() {
+        // SAFETY: as the caller promises.
+        unsafe { data.write_bytes(0, bytes) };
+    } else {
+        // SAFETY: as the caller promises.
+        unsafe { data.copy_from_nonoverlapping(source, bytes) };
+    }
+    string
+}
+
+/// The most bytes that are copied in line.
+const SHORT: usize = 64;
+
+/// Copies up to [`SHORT`] bytes, in line.
+///
+/// # Safety
+///
+/// As [`copy_nonoverlapping`](core::ptr::copy_nonoverlapping).
+#[inline]
+unsafe fn copy_short(from: *const u8, to: *mut u8, len: usize) {
+    if len > 32 {
+        // SAFETY: as the caller promises, and as many as the function asks for.
+        unsafe { copy_ends::<32>(from, to, len) };
+    } else if len >= 16 {
+        // SAFETY: as above.
+        unsafe { copy_ends::<16>(from, to, len) };
+    } else if len >= 8 {
+        // SAFETY: as above.
+        unsafe { copy_ends::<8>(from, to, len) };
+    } else if len >= 4 {
+        // SAFETY: as above.
+        unsafe { copy_ends::<4>(from, to, len) };
+    } else if len >= 2 {
+        // SAFETY: as above.
+        unsafe { copy_ends::<2>(from, to, len) };
+    } else if len == 1 {
+        // SAFETY: there is one byte.
+        unsafe { to.copy_from_nonoverlapping(from, 1) };
+    }
+}
+
+/// Copies `len` bytes, from `N` to twice as many: the first `N` and the last, which may be partly
+/// the same.
+///
+/// # Safety
+///
+/// As [`copy_nonoverlapping`](core::ptr::copy_nonoverlapping), and `len` is at least `N` and at
+/// most twice that.
+#[inline]
+unsafe fn copy_ends<const N: usize>(from: *const u8, to: *mut u8, len: usize) {
+    debug_assert!((N..=2 * N).contains(&len));
+    // SAFETY: there are at least `N` bytes.
+    unsafe { to.copy_from_nonoverlapping(from, N) };
+    // SAFETY: as above.
+    let from = unsafe { from.add(len - N) };
+    // SAFETY: as above.
+    let to = unsafe { to.add(len - N) };
+    // SAFETY: these are the last `N`.
+    unsafe { to.copy_from_nonoverlapping(from, N) };
 }

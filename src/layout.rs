@@ -79,6 +79,14 @@ impl BlockLayout {
         }
     }
 
+    /// As [`block_size`](Self::block_size) where OLEAUT32 does not refuse; else some size that is larger
+    /// than all of those.
+    #[inline]
+    pub(crate) const fn block_size_or_more(self, bytes: u32) -> usize {
+        let sum = (bytes as usize).saturating_add((UNIT + self.header + (GRANULE - 1)) as usize);
+        sum & !(GRANULE as usize - 1)
+    }
+
     /// The longest string, in bytes, that [`block_size`](Self::block_size) accepts.
     #[inline]
     #[must_use]
@@ -157,6 +165,11 @@ mod tests {
                 let sum = u64::from(bytes) + 2 + pointer + 15;
                 let expected = u32::try_from(sum).ok().map(|sum| sum & !15);
                 assert_eq!(layout.block_size(bytes), expected, "{bytes} bytes");
+                let or_more = layout.block_size_or_more(bytes);
+                match expected {
+                    Some(size) => assert_eq!(or_more, size as usize, "{bytes} bytes"),
+                    None => assert!(or_more >= 0xFFFF_FFF0, "{bytes} bytes"),
+                }
             }
         }
     }

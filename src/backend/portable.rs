@@ -33,11 +33,26 @@ impl<H> Portable<H> {
 
 impl<H: Heap> Portable<H> {
     /// A new string of `bytes` bytes that are not yet written.
-    #[inline]
     fn framed(&self, bytes: u32) -> Option<NonNull<u16>> {
-        let block = self.heap.allocate(LAYOUT.block_size(bytes)? as usize)?;
+        let size = LAYOUT.block_size(bytes)? as usize;
+        let at_hand = self.heap.at_hand(size);
+        let block = at_hand.or_else(|| self.heap.allocate(size))?;
         // SAFETY: the block has the size that the layout asks for.
         Some(unsafe { frame::write(block, bytes) })
+    }
+
+    /// As [`allocate`](Backend::allocate), where the heap has no block at hand. A function of its own, so
+    /// that the way around it need not keep for later what is in its registers.
+    ///
+    /// # Safety
+    ///
+    /// As [`allocate`](Backend::allocate).
+    #[inline(never)]
+    unsafe fn allocate_slowly(&self, source: *const u8, bytes: u32) -> Option<NonNull<u16>> {
+        let block = self.heap.allocate(LAYOUT.block_size(bytes)? as usize)?;
+        // SAFETY: the block has the size that the layout asks for, and is new, so that nothing
+        // overlaps it; the source is as the caller promises.
+        Some(unsafe { frame::fill(block, source, bytes) })
     }
 
     /// Frees a string that has no pin.
@@ -57,19 +72,15 @@ impl<H: Heap> Portable<H> {
 // SAFETY: strings lie in blocks of the layout's size from a heap, framed before they are
 // returned; a heap's blocks are disjoint, stay where they are and may change threads.
 unsafe impl<H: Heap> Backend for Portable<H> {
-    #[inline]
+    #[inline(always)]
     unsafe fn allocate(&self, source: *const u8, bytes: u32) -> Option<NonNull<u16>> {
-        let string = self.framed(bytes)?;
-        let data = string.cast::<u8>().as_ptr();
-        if source.is_null() {
-            // SAFETY: the string is new and has room for `bytes` bytes.
-            unsafe { data.write_bytes(0, bytes as usize) };
-        } else {
-            // SAFETY: the source is readable for `bytes` bytes as the caller promises, and the
-            // block is new, so they do not overlap.
-            unsafe { data.copy_from_nonoverlapping(source, bytes as usize) };
+        match self.heap.at_hand(LAYOUT.block_size_or_more(bytes)) {
+            // SAFETY: the block has the size that the layout asks for, and is new, so that nothing
+            // overlaps it; the source is as the caller promises.
+            Some(block) => Some(unsafe { frame::fill(block, source, bytes) }),
+            // SAFETY: as the caller promises.
+            None => unsafe { self.allocate_slowly(source, bytes) },
         }
-        Some(string)
     }
 
     unsafe fn reallocate(

@@ -119,4 +119,12 @@ pub unsafe trait Heap {
     /// `block` came from this heap's [`allocate`](Heap::allocate) and has not been deallocated
     /// since.
     unsafe fn usable_size(&self, block: NonNull<u8>) -> usize;
+
+    /// As [`allocate`](Heap::allocate), which is asked after this one answered `None`: what a heap can do
+    /// so quickly that it should be compiled into its callers.
+    #[doc(hidden)]
+    #[inline]
+    fn at_hand(&self, _size: usize) -> Option<NonNull<u8>> {
+        None
+    }
 }
