@@ -10,7 +10,7 @@
 //! [`OleAut`](crate::sys::OleAut).
 
 use crate::error::AllocError;
-use core::ptr::NonNull;
+use core::ptr::{NonNull, null};
 
 #[cfg(all(windows, feature = "oleaut32"))]
 mod oleaut32;
@@ -78,6 +78,18 @@ pub unsafe trait Backend {
     ///
     /// `source` is null or can be read for `bytes` bytes. It need not be aligned.
     unsafe fn allocate(&self, source: *const u8, bytes: u32) -> Option<NonNull<u16>>;
+
+    /// A new string of `bytes` bytes for the caller to write: until then they may be uninitialised
+    /// memory. `None` where the string is too long or there is no memory.
+    ///
+    /// By itself it is [`allocate`](Backend::allocate) without a source, which an implementation can
+    /// spare itself the zeros of.
+    #[inline]
+    #[track_caller]
+    fn allocate_unwritten(&self, bytes: u32) -> Option<NonNull<u16>> {
+        // SAFETY: a null source has nothing to read.
+        unsafe { self.allocate(null(), bytes) }
+    }
 
     /// Makes `string` a string of `bytes` bytes copied from `source`, which may lie inside
     /// `string`, and returns where it now is. Where `source` is null, as much of the old contents
@@ -165,6 +177,10 @@ unsafe impl<B: Backend> Backend for &B {
     unsafe fn allocate(&self, source: *const u8, bytes: u32) -> Option<NonNull<u16>> {
         // SAFETY: the same promises.
         unsafe { (**self).allocate(source, bytes) }
+    }
+
+    fn allocate_unwritten(&self, bytes: u32) -> Option<NonNull<u16>> {
+        (**self).allocate_unwritten(bytes)
     }
 
     unsafe fn reallocate(

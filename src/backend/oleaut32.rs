@@ -114,8 +114,7 @@ impl OleAut32 {
         len: usize,
         bytes: u32,
     ) -> Option<NonNull<u16>> {
-        // SAFETY: a null source has nothing to read.
-        let new = unsafe { new(null(), bytes) }?;
+        let new = self.allocate_unwritten(bytes)?;
         // SAFETY: the new string has room for `bytes` bytes; the source is as the caller promises.
         unsafe { frame::copy_and_fill(new, source, len, bytes as usize) };
         // SAFETY: the string is the DLL's, and the new one replaces it.
@@ -136,6 +135,12 @@ unsafe impl Backend for OleAut32 {
             unsafe { string.cast::<u8>().write_bytes(0, bytes as usize) };
         }
         Some(string)
+    }
+
+    #[inline]
+    fn allocate_unwritten(&self, bytes: u32) -> Option<NonNull<u16>> {
+        // SAFETY: a null source has nothing to read.
+        unsafe { new(null(), bytes) }
     }
 
     unsafe fn reallocate(

@@ -32,15 +32,6 @@ impl<H> Portable<H> {
 }
 
 impl<H: Heap> Portable<H> {
-    /// A new string of `bytes` bytes that are not yet written.
-    fn framed(&self, bytes: u32) -> Option<NonNull<u16>> {
-        let size = LAYOUT.block_size(bytes)? as usize;
-        let at_hand = self.heap.at_hand(size);
-        let block = at_hand.or_else(|| self.heap.allocate(size))?;
-        // SAFETY: the block has the size that the layout asks for.
-        Some(unsafe { frame::write(block, bytes) })
-    }
-
     /// As [`allocate`](Backend::allocate), where the heap has no block at hand. A function of its own, so
     /// that the way around it need not keep for later what is in its registers.
     ///
@@ -83,6 +74,15 @@ unsafe impl<H: Heap> Backend for Portable<H> {
         }
     }
 
+    #[inline]
+    fn allocate_unwritten(&self, bytes: u32) -> Option<NonNull<u16>> {
+        let size = LAYOUT.block_size(bytes)? as usize;
+        let at_hand = self.heap.at_hand(size);
+        let block = at_hand.or_else(|| self.heap.allocate(size))?;
+        // SAFETY: the block has the size that the layout asks for.
+        Some(unsafe { frame::write(block, bytes) })
+    }
+
     unsafe fn reallocate(
         &self,
         string: NonNull<u16>,
@@ -108,7 +108,7 @@ unsafe impl<H: Heap> Backend for Portable<H> {
         let target = if in_place {
             string
         } else {
-            self.framed(bytes)?
+            self.allocate_unwritten(bytes)?
         };
         // SAFETY: `target` has room for `bytes` bytes; the source can be read for `len`, being
         // the old string, which is still there, or memory that the caller vouches for.
