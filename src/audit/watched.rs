@@ -9,7 +9,6 @@ use super::guard;
 use super::kind::Kind;
 use super::ledger::Ledger;
 use super::older;
-use super::pages;
 use super::record::{Record, State};
 use super::shared::Shared;
 use super::site::Site;
@@ -355,10 +354,9 @@ pub(super) unsafe fn release(watcher: Watcher<'_>, inner: Inner, string: NonNull
         }
     });
     if known.is_none() {
-        // It may have been freed since its session ended, and nobody know it any more but its pages.
-        let backend = pages::owner(string).unwrap_or(inner);
+        let backend = current::outsiders_backend(string.addr().get());
         // SAFETY: as the caller promises.
-        unsafe { backend.release(string) };
+        unsafe { backend.unwrap_or(inner).release(string) };
     }
 }
 

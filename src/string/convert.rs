@@ -4,6 +4,7 @@
 //! string's whole code units: an odd last byte is left out. The strict ones, `TryFrom`, refuse what
 //! the target cannot hold. `U16String::from(&string)` is `widestring`'s own, by `AsRef<U16Str>`.
 
+use super::decode;
 use super::owned::{BSTR, or_panic};
 use alloc::string::{FromUtf16Error, String};
 use alloc::vec::Vec;
@@ -44,7 +45,8 @@ impl TryFrom<&BSTR> for String {
     type Error = FromUtf16Error;
 
     fn try_from(value: &BSTR) -> Result<Self, Self::Error> {
-        Self::from_utf16(value)
+        // The error is `std`'s to make.
+        decode::text(value, |_| false).map_or_else(|| Self::from_utf16(value), Ok)
     }
 }
 

@@ -1,6 +1,10 @@
 //! The safe string: [`BSTR`], its two parameter types, and literals.
 
+mod compare;
 mod convert;
+mod decode;
+mod encode;
+mod lanes;
 mod literal;
 mod owned;
 mod param;

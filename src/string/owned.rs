@@ -1,12 +1,13 @@
 //! `BSTR`, the owned string.
 
+use super::{decode, encode};
 use crate::backend::Backend;
 use crate::error::AllocError;
 use crate::layout::{BlockLayout, UNIT};
 use crate::router::ROUTER;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
+use core::fmt::{self, Write as _};
 use core::ops::Deref;
 use core::ptr::{NonNull, null};
 use core::slice;
@@ -69,15 +70,22 @@ unsafe impl Sync for BSTR {}
 #[inline]
 #[track_caller]
 unsafe fn allocate(source: *const u8, bytes: usize) -> Result<BSTR, AllocError> {
-    let bytes = u32::try_from(bytes).map_err(|_| AllocError::TooLong)?;
-    if bytes > BlockLayout::NATIVE.max_bytes() {
-        return Err(AllocError::TooLong);
-    }
+    let bytes = checked(bytes)?;
     // SAFETY: as the caller promises.
     match unsafe { ROUTER.allocate(source, bytes) } {
         Some(string) => Ok(BSTR(string.as_ptr())),
         None => Err(AllocError::OutOfMemory),
     }
+}
+
+/// A length in bytes, where a BSTR can have it.
+#[inline]
+fn checked(bytes: usize) -> Result<u32, AllocError> {
+    let bytes = u32::try_from(bytes).map_err(|_| AllocError::TooLong)?;
+    if bytes > BlockLayout::NATIVE.max_bytes() {
+        return Err(AllocError::TooLong);
+    }
+    Ok(bytes)
 }
 
 /// What the constructors that cannot fail do where there is no memory.
@@ -181,15 +189,17 @@ impl BSTR {
         if value.is_empty() {
             return Ok(Self::new());
         }
-        let units = value.encode_utf16().count();
-        let bytes = units
-            .checked_mul(UNIT as usize)
-            .ok_or(AllocError::TooLong)?;
-        // SAFETY: a null source has nothing to read.
-        let mut string = unsafe { allocate(null(), bytes) }?;
-        for (slot, unit) in string.as_mut_wide().iter_mut().zip(value.encode_utf16()) {
-            *slot = unit;
-        }
+        let units = encode::count(value);
+        let bytes = checked(units.saturating_mul(UNIT as usize))?;
+        let string = match ROUTER.allocate_unwritten(bytes) {
+            Some(string) => Self(string.as_ptr()),
+            None => return Err(AllocError::OutOfMemory),
+        };
+        let data = string.0.cast_mut().cast();
+        // SAFETY: the string is new and has that many units, aligned, which need not be written yet.
+        let room = unsafe { slice::from_raw_parts_mut(data, units) };
+        let written = encode::encode(value, room);
+        assert_eq!(written.len(), units, "all of the string is written");
         Ok(string)
     }
 
@@ -366,11 +376,14 @@ impl BSTR {
     }
 
     /// Every byte, the last of an odd count included, without the NUL.
+    #[inline]
     #[must_use]
     #[track_caller]
     pub fn as_bytes(&self) -> &[u8] {
+        // Not `&[]`: where that points there is no memory, which slows a comparison of no bytes down.
+        const EMPTY: &[u16; 1] = &[0];
         match self.byte_len() {
-            0 => &[],
+            0 => bytemuck::cast_slice(&EMPTY[..0]),
             // SAFETY: a string that is not empty is not NULL and has that many bytes.
             bytes => unsafe { slice::from_raw_parts(self.0.cast(), bytes) },
         }
@@ -434,17 +447,37 @@ impl BSTR {
     #[must_use]
     #[track_caller]
     pub fn to_string_lossy(&self) -> String {
-        String::from_utf16_lossy(self.as_wide())
+        let replace = |text: &mut String| {
+            text.push(char::REPLACEMENT_CHARACTER);
+            true
+        };
+        decode::text(self.as_wide(), replace).unwrap_or_default()
     }
 
     /// The text for a format string, lossy as [`to_string_lossy`](BSTR::to_string_lossy) is.
     pub fn display(&self) -> impl fmt::Display + '_ {
-        self.as_u16str().display()
+        Lossy(self.as_wide())
     }
 
     /// The odd last byte, where there is one.
+    #[inline]
     pub(super) fn odd_byte(&self) -> Option<u8> {
         self.as_bytes().chunks_exact(2).remainder().first().copied()
+    }
+}
+
+/// The text of code units, for a format string.
+struct Lossy<'a>(&'a [u16]);
+
+impl fmt::Display for Lossy<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        decode::pieces(self.0, |piece, is_before_lone| {
+            f.write_str(piece)?;
+            match is_before_lone {
+                true => f.write_char(char::REPLACEMENT_CHARACTER),
+                false => Ok(()),
+            }
+        })
     }
 }
 

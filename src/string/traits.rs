@@ -1,5 +1,6 @@
 //! What a [`BSTR`] is like as a value: copied, compared, ordered, hashed and written.
 
+use super::compare;
 use super::owned::{BSTR, or_panic};
 use alloc::string::String;
 use core::cmp::Ordering;
@@ -67,6 +68,7 @@ impl fmt::Display for BSTR {
 
 /// Over every byte. NULL equals the empty string.
 impl PartialEq for BSTR {
+    #[inline]
     fn eq(&self, other: &Self) -> bool {
         self.as_bytes() == other.as_bytes()
     }
@@ -78,7 +80,7 @@ impl Eq for BSTR {}
 /// odd last byte comes after one without, and by that byte.
 impl Ord for BSTR {
     fn cmp(&self, other: &Self) -> Ordering {
-        let units = self.as_wide().cmp(other.as_wide());
+        let units = compare::order(self.as_wide(), other.as_wide());
         units.then_with(|| self.odd_byte().cmp(&other.odd_byte()))
     }
 }
@@ -100,8 +102,9 @@ impl Hash for BSTR {
 /// last byte equals no text.
 impl<T: AsRef<str> + ?Sized> PartialEq<T> for BSTR {
     fn eq(&self, other: &T) -> bool {
-        let units = self.as_wide();
-        self.byte_len().is_multiple_of(2) && units.iter().copied().eq(other.as_ref().encode_utf16())
+        // Aligned as strings are, they are units where there is no odd byte.
+        let units = bytemuck::try_cast_slice(self.as_bytes());
+        units.is_ok_and(|units| compare::is_text(units, other.as_ref()))
     }
 }
 

@@ -1,0 +1,204 @@
+//! Text in and out of strings, and compared with them, against what `std` makes of it: characters of
+//! every length in UTF-8, in runs and one by one, at every place, and surrogates in disorder.
+
+mod common;
+
+use common::{bytes_of, wide};
+use portable_bstr::BSTR;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use std::fmt::Write;
+
+/// The first and the last characters of one, two, three and four bytes, and beside the surrogates.
+const CHARACTERS: [char; 11] = [
+    '\0',
+    'a',
+    '\u{7F}',
+    '\u{80}',
+    '\u{7FF}',
+    '\u{800}',
+    '\u{D7FF}',
+    '\u{E000}',
+    '\u{FFFF}',
+    '\u{10000}',
+    '\u{10FFFF}',
+];
+
+/// The first and the last surrogates of both kinds.
+const SURROGATES: [u16; 4] = [0xD800, 0xDBFF, 0xDC00, 0xDFFF];
+
+/// Asserts that text becomes the string that it should, and the string that text, and that they are
+/// equal.
+fn expect_text(text: &str) {
+    let units = wide(text);
+    let string = BSTR::from(text);
+    assert_eq!(string.as_bytes(), bytes_of(&units), "{text:?}");
+    expect_units(&units);
+    assert!(string == text, "{text:?}");
+}
+
+/// Asserts that code units are read as `std` reads them, strictly and not.
+fn expect_units(units: &[u16]) {
+    let string = BSTR::from_wide(units);
+    let strict = String::from_utf16(units);
+    let lossy = String::from_utf16_lossy(units);
+    let read = String::try_from(&string);
+    assert_eq!(read.is_err(), strict.is_err(), "{units:X?}");
+    match (read, strict) {
+        (Ok(read), Ok(strict)) => assert_eq!(read, strict),
+        (Err(read), Err(strict)) => assert_eq!(read.to_string(), strict.to_string()),
+        _ => unreachable!("they are alike"),
+    }
+    assert_eq!(string.to_string_lossy(), lossy, "{units:X?}");
+    assert_eq!(string.to_string(), lossy, "{units:X?}");
+    // No text is a string with a lone surrogate, not the one that stands in its place either.
+    assert_eq!(string == lossy, units == wide(&lossy), "{units:X?}");
+}
+
+/// Asserts that a string of these units is equal to this text, and ordered beside its string, as it
+/// should be.
+fn expect_compared(units: &[u16], text: &str) {
+    let (string, expected) = (BSTR::from_wide(units), wide(text));
+    assert_eq!(string == text, units == expected, "{units:X?} {text:?}");
+    let other = BSTR::from(text);
+    assert_eq!(string == other, units == expected, "{units:X?} {text:?}");
+    let order = units.cmp(&expected);
+    assert_eq!(string.cmp(&other), order, "{units:X?} {text:?}");
+    assert_eq!(other.cmp(&string), order.reverse(), "{units:X?} {text:?}");
+}
+
+/// Every character there is, in one text; under Miri a few.
+fn every_character() -> String {
+    ('\0'..=char::MAX)
+        .step_by(if cfg!(miri) { 9973 } else { 1 })
+        .collect()
+}
+
+#[test]
+fn every_character_between_its_neighbours() {
+    expect_text(&every_character());
+}
+
+#[test]
+fn every_character_by_itself() {
+    let mut text = String::new();
+    for character in every_character().chars() {
+        text.clear();
+        text.push(character);
+        let string = BSTR::from(text.as_str());
+        assert_eq!(*string, *wide(&text));
+        assert_eq!(string.to_string_lossy(), text);
+        assert!(string == text);
+    }
+}
+
+/// What comes between characters of one length is found wherever it is, and so is the end.
+#[test]
+fn one_among_others_at_every_place() {
+    let lengths: Vec<usize> = if cfg!(miri) {
+        vec![5, 18]
+    } else {
+        // Beyond every step's length, and around those of the pieces that text is handed over in.
+        let pieces = [63..67, 126..131, 254..259].into_iter().flatten();
+        (0..22).chain(pieces).collect()
+    };
+    for length in lengths {
+        for character in ['a', 'é', '字', '🦀'] {
+            let characters = vec![character; length];
+            let units = wide(&String::from_iter(&characters));
+            expect_units(&units);
+            let places: Vec<usize> = match length {
+                0..22 => (0..length).collect(),
+                _ => (length - 18..length).collect(),
+            };
+            for place in places {
+                for other in CHARACTERS {
+                    let mut changed = characters.clone();
+                    changed[place] = other;
+                    let text = String::from_iter(changed);
+                    expect_text(&text);
+                    expect_compared(&units, &text);
+                }
+                for surrogate in SURROGATES {
+                    let mut changed = units.clone();
+                    changed[place] = surrogate;
+                    expect_units(&changed);
+                    expect_compared(&changed, &String::from_utf16_lossy(&units));
+                }
+            }
+        }
+    }
+}
+
+/// A text's bytes, one in each unit, are that text where it is ASCII and only there.
+#[test]
+fn bytes_are_no_units() {
+    for text in ["é", "ready é", "Ready, and again é, steady and go"] {
+        let units: Vec<u16> = text.bytes().map(u16::from).collect();
+        expect_compared(&units, text);
+        assert_eq!(units.len(), text.len());
+    }
+}
+
+/// An error in the middle of writing ends it.
+#[test]
+fn a_writer_that_fails_is_asked_no_more() {
+    struct Full(usize);
+    impl Write for Full {
+        fn write_str(&mut self, text: &str) -> std::fmt::Result {
+            self.0 = self.0.checked_sub(text.len()).ok_or(std::fmt::Error)?;
+            Ok(())
+        }
+    }
+    let string = BSTR::from("é".repeat(1000));
+    assert!(write!(Full(2000), "{string}").is_ok());
+    for room in [0, 1000, 1999] {
+        assert!(write!(Full(room), "{string}").is_err(), "{room}");
+    }
+}
+
+/// Runs of characters, each of about one length in UTF-8, and short ones of any.
+fn text() -> impl Strategy<Value = String> {
+    let run = prop_oneof![
+        "[ -~]{0,40}",
+        "[à-ỹа-я]{0,20}",
+        "[一-龥]{0,20}",
+        "[😀-🙏]{0,10}",
+        "\\PC{0,5}",
+        select(&CHARACTERS[..]).prop_map(String::from),
+    ];
+    vec(run, 0..40).prop_map(|runs| runs.concat())
+}
+
+proptest! {
+    #![proptest_config(common::config())]
+
+    #[test]
+    fn runs_of_characters(text in text()) {
+        expect_text(&text);
+    }
+
+    #[test]
+    fn surrogates_anywhere(text in text(), lone in vec((any::<prop::sample::Index>(), select(&SURROGATES[..])), 0..5)) {
+        let mut units = wide(&text);
+        for (place, surrogate) in lone {
+            units.insert(place.index(units.len() + 1), surrogate);
+        }
+        expect_units(&units);
+    }
+
+    #[test]
+    fn comparison_with_what_is_nearly_the_same(text in text(), place in any::<prop::sample::Index>(), unit in any::<u16>()) {
+        let units = wide(&text);
+        expect_compared(&units, &text);
+        if !units.is_empty() {
+            let place = place.index(units.len());
+            let mut changed = units.clone();
+            changed[place] = unit;
+            expect_compared(&changed, &text);
+            expect_compared(&units[..place], &text);
+            expect_compared(&[&units[..place], &[unit], &units[place..]].concat(), &text);
+        }
+    }
+}
