@@ -1,0 +1,100 @@
+//! Text in and out of strings, against `std`: `cargo bench --bench conversions`.
+//!
+//! README.md beside this file says how to read it.
+
+mod common;
+
+use common::{Variant, speeds, time};
+use portable_bstr::BSTR;
+use std::hint::black_box;
+
+/// A text of each kind, which is repeated up to the length that is wanted.
+const KINDS: [(&str, &str); 5] = [
+    ("ASCII", "The quick brown fox jumps over the lazy dog. "),
+    (
+        "Latin",
+        "Zwölf Boxkämpfer jagen Viktor quer über den großen Sylter Deich. ",
+    ),
+    (
+        "Cyrillic",
+        "Съешь же ещё этих мягких французских булок, да выпей чаю. ",
+    ),
+    ("CJK", "色は匂へど散りぬるを我が世誰ぞ常ならむ。"),
+    ("emoji", "😀🎉🚀🦀🌍"),
+];
+
+/// In characters.
+const LENGTHS: [usize; 6] = [8, 64, 256, 1024, 4096, 65536];
+
+/// `work`, as often as it is asked for. What it makes is dropped in the same time.
+fn variant<'a, R>(mut work: impl FnMut() -> R + 'a) -> Variant<'a> {
+    Box::new(move |repeats| {
+        time(|| {
+            for _ in 0..repeats {
+                black_box(work());
+            }
+        })
+    })
+}
+
+/// Prints how many times as fast as the first the second of `variants` is, for each kind and length.
+fn table(name: &str, variants: impl for<'a> Fn(&'a str, &'a [u16]) -> [Variant<'a>; 2]) {
+    println!("\n{name}");
+    print!("{:>10}", "characters");
+    for length in LENGTHS {
+        print!("{length:>8}");
+    }
+    println!();
+    for (kind, sample) in KINDS {
+        print!("{kind:>10}");
+        for length in LENGTHS {
+            let text: String = sample.chars().cycle().take(length).collect();
+            let units: Vec<u16> = text.encode_utf16().collect();
+            print!("{:8.2}", speeds(&mut variants(&text, &units))[1]);
+        }
+        println!();
+    }
+}
+
+fn main() {
+    println!("How many times as fast as std, the string's allocation and its end included:");
+    table(
+        "from UTF-8: BSTR::from, and text.encode_utf16().collect::<Vec<u16>>()",
+        |text, _| {
+            [
+                variant(move || black_box(text).encode_utf16().collect::<Vec<u16>>()),
+                variant(move || BSTR::from(black_box(text))),
+            ]
+        },
+    );
+    table(
+        "to UTF-8, strictly: String::try_from, and String::from_utf16",
+        |_, units| {
+            let string = BSTR::from_wide(units);
+            [
+                variant(move || String::from_utf16(black_box(units))),
+                variant(move || String::try_from(black_box(&string))),
+            ]
+        },
+    );
+    table(
+        "to UTF-8, lossy: to_string_lossy, and String::from_utf16_lossy",
+        |_, units| {
+            let string = BSTR::from_wide(units);
+            [
+                variant(move || String::from_utf16_lossy(black_box(units))),
+                variant(move || black_box(&string).to_string_lossy()),
+            ]
+        },
+    );
+    table(
+        "Display: to_string, and String::from_utf16_lossy",
+        |_, units| {
+            let string = BSTR::from_wide(units);
+            [
+                variant(move || String::from_utf16_lossy(black_box(units))),
+                variant(move || black_box(&string).to_string()),
+            ]
+        },
+    );
+}
