@@ -131,6 +131,15 @@ fn one_among_others_at_every_place() {
     }
 }
 
+/// Pairs, and what is none, four units at a time.
+#[test]
+fn surrogates_in_every_order() {
+    for [a, b, c, d] in (0..256).map(|n| [n, n / 4, n / 16, n / 64].map(|n| SURROGATES[n % 4])) {
+        expect_units(&[a, b, c, d]);
+        expect_units(&[0x61, a, b, c, d, 0x62]);
+    }
+}
+
 /// A text's bytes, one in each unit, are that text where it is ASCII and only there.
 #[test]
 fn bytes_are_no_units() {
