@@ -120,7 +120,8 @@ mod spin {
     }
 }
 
-#[cfg(all(test, feature = "audit"))]
+#[cfg(test)]
+#[cfg(feature = "audit")]
 mod tests {
     use super::Spin;
     use std::thread;

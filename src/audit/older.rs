@@ -82,7 +82,8 @@ fn peek<const N: usize>(_: usize) -> Option<[u8; N]> {
     None
 }
 
-#[cfg(all(test, any(target_os = "linux", target_os = "android")))]
+#[cfg(test)]
+#[cfg(any(target_os = "linux", target_os = "android"))]
 mod tests {
     use super::*;
     use alloc::boxed::Box;
