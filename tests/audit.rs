@@ -501,6 +501,7 @@ fn a_heap_of_ones_own_is_audited_as_well() {
 fn a_borrowed_audit_sees_as_much() {
     static BACKEND: Portable<Counting> = Portable::new(Counting::new());
     let audited = Audited::new(&BACKEND);
+    assert!(format!("{audited:?}").starts_with("Audited"));
     let ole = OleAut::new(&audited);
     let ((), report) = audit::run(|| {
         // SAFETY: three units can be read, a NUL ends the copy, and each string is freed once.

@@ -4,7 +4,7 @@
 mod common;
 
 use common::bytes_of;
-use portable_bstr::audit::{self, Kind, Report, Session};
+use portable_bstr::audit::{self, Builder, Kind, Report, Session};
 use portable_bstr::sys::*;
 use portable_bstr::widestring::u16cstr;
 use std::thread;
@@ -169,12 +169,41 @@ fn a_report_shows_what_was_overwritten() {
     });
     free(string);
     assert_eq!(kinds(&report), [Kind::Overrun, Kind::Leak]);
+    let event = format!("{:?}", report.violations()[0].history()[0]);
+    assert!(
+        event.starts_with(&format!("allocated at {}:", file!())),
+        "{event}"
+    );
     let text = report.to_string();
     assert!(!text.contains("noticed"), "{text}");
-    assert!(
-        text.starts_with(&report.violations()[0].to_string()),
-        "{text}"
-    );
+    let first = report.violations()[0].to_string();
+    assert!(first.starts_with("error[overrun]") && text.starts_with(&first));
+}
+
+/// In a process of its own, where nobody else has threads.
+#[test]
+fn a_process_wide_session_watches_threads_that_entered_none() {
+    const ALONE: &str = "PORTABLE_BSTR_TEST_ALONE";
+    if std::env::var_os(ALONE).is_none() {
+        let mut again = common::this_program();
+        let again = again.args([
+            "--exact",
+            "a_process_wide_session_watches_threads_that_entered_none",
+        ]);
+        let output = again.env(ALONE, "1").output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        return;
+    }
+    let allocated = |builder: Builder| {
+        let session = builder.start();
+        thread::spawn(|| free(ready())).join().unwrap();
+        let inner = Session::builder().start();
+        free(ready());
+        assert_eq!(inner.finish().stats().allocated(), 1);
+        session.finish().stats().allocated()
+    };
+    assert_eq!(allocated(Session::builder()), 0);
+    assert_eq!(allocated(Session::builder().process_wide()), 1);
 }
 
 /// Whether backtraces are kept is asked once, by the first event of a process: in one of its own.

@@ -407,6 +407,11 @@ fn every_mistake_is_found_and_shrinks_to_the_calls_that_it_takes() {
             assert!(is_least, "{mistake:?}, seed {seed}: {found}");
             let report = interface(*mistake).run(&program);
             assert_eq!(kinds(&report), *expected, "{mistake:?}\n{report}");
+            // What the caller does, it does where the program is run, and not somewhere in the library.
+            let history = report.violations().iter().flat_map(Violation::history);
+            for event in history {
+                assert_eq!(event.location().file(), file!(), "{mistake:?}\n{report}");
+            }
         }
     }
 }

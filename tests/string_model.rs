@@ -251,6 +251,10 @@ proptest! {
         prop_assert_eq!(unsafe { *string.as_inout() }, raw);
         expect_bytes(&string, &bytes);
 
+        // SAFETY: NULL is allowed.
+        let nowhere = unsafe { BstrOut::from_raw(std::ptr::null_mut()) };
+        prop_assert!(nowhere.is_null());
+        prop_assert!(!BstrOut::from(&mut string.clone()).is_null());
         BstrOut::from(&mut string).write(BSTR::from_bytes(&other)).unwrap();
         expect_bytes(&string, &other);
         let slot = string.put();

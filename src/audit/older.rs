@@ -73,13 +73,17 @@ fn peek<const N: usize>(address: usize) -> Option<[u8; N]> {
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn is_in_an_image(_: NonNull<u16>) -> bool {
-    true
-}
+use elsewhere::{is_in_an_image, peek};
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn peek<const N: usize>(_: usize) -> Option<[u8; N]> {
-    None
+mod elsewhere {
+    pub(super) fn is_in_an_image(_: core::ptr::NonNull<u16>) -> bool {
+        true
+    }
+
+    pub(super) fn peek<const N: usize>(_: usize) -> Option<[u8; N]> {
+        None
+    }
 }
 
 #[cfg(test)]
