@@ -111,6 +111,7 @@ mod tests {
     ];
 
     #[test]
+    #[cfg_attr(miri, ignore = "thousands of strings take long")]
     fn each_shape_comes_often() {
         let mut state = 1;
         let strings: Vec<BSTR> = (0..4000)
@@ -126,6 +127,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "thousands of strings take long")]
     fn no_string_takes_fewer_bytes_than_the_hint_says() {
         assert_eq!(BSTR::size_hint(0), (2, None));
         let mut state = 2;

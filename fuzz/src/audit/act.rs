@@ -118,19 +118,19 @@ impl Actor {
     pub(super) fn any(&self, id: Id) -> Option<usize> {
         let id = self.id(id)?;
         let text = &self.model.texts[id];
-        let is_good = match self.manner {
-            Manner::Wild => text.is_ours || text.state == State::Live,
-            _ => text.state == State::Live,
-        };
-        is_good.then_some(id)
+        let is_live = text.state == State::Live;
+        (is_live || (self.is_wild() && text.is_ours)).then_some(id)
     }
 
     /// A string that this program may free or change.
     pub(super) fn mine(&self, id: Id) -> Option<usize> {
-        let id = self.any(id)?;
+        self.any(id).filter(|id| self.is_mine(*id))
+    }
+
+    /// Whether a string is not lent, or that does not matter.
+    fn is_mine(&self, id: usize) -> bool {
         let raw = self.model.texts[id].raw;
-        let is_lent = self.calls.iter().any(|call| call.lent.contains(&raw));
-        (self.is_wild() || !is_lent).then_some(id)
+        self.is_wild() || !self.calls.iter().any(|call| call.lent.contains(&raw))
     }
 
     pub(super) fn text(&self, id: usize) -> &Text {
@@ -149,6 +149,19 @@ impl Actor {
     pub(super) fn step(&mut self, op: &Op) {
         match op {
             Op::Alloc(how, bytes) => self.alloc(*how, bytes),
+            Op::Crowd(count) => {
+                for nth in 0..count % 64 {
+                    self.alloc(How::Bytes, &vec![nth; (nth % 40).into()]);
+                }
+            }
+            Op::Disperse(every) => {
+                for id in (0..self.model.texts.len()).step_by(1 + usize::from(every % 8)) {
+                    if self.text(id).state == State::Live && self.is_mine(id) {
+                        free(self.text(id).raw);
+                        self.model.free(id, true);
+                    }
+                }
+            }
             Op::CopyText(id) => {
                 let Some(id) = self.readable(*id).filter(|id| !self.text(*id).is_damaged()) else {
                     return;
@@ -311,7 +324,7 @@ impl Actor {
                 }
             }
             Op::Cat(left, right, into) => self.cat(*left, *right, *into),
-            Op::WrongDeallocator(bytes) if self.is_wild() && self.model.fails.is_none() => {
+            Op::WrongDeallocator(bytes) if !self.is_correct() && self.model.fails.is_none() => {
                 release_behind_its_back(*bytes);
                 self.model.accuse(Kind::WrongDeallocator);
                 self.model.asked += 2;

@@ -45,6 +45,10 @@ struct Id(u8);
 #[derive(Debug, Arbitrary)]
 enum Op {
     Alloc(How, Vec<u8>),
+    /// Many strings, so that the ledger has something to look through.
+    Crowd(u8),
+    /// Frees every so manyth string.
+    Disperse(u8),
     /// A copy as far as the first NUL.
     CopyText(Id),
     /// A copy of so many bytes, which may be more than there are.
