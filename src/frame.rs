@@ -238,15 +238,17 @@ unsafe fn fill_long(string: NonNull<u16>, source: *const u8, bytes: usize) -> No
 }
 
 /// The most bytes that are copied in line.
-const SHORT: usize = 64;
+pub(crate) const SHORT: usize = 64;
 
-/// Copies up to [`SHORT`] bytes, in line.
+/// Copies up to [`SHORT`] bytes, in line: most strings are short, and a call would cost more than the
+/// copy. Where the two overlap, what is copied may be anything.
 ///
 /// # Safety
 ///
-/// As [`copy_nonoverlapping`](core::ptr::copy_nonoverlapping).
+/// As [`copy`](core::ptr::copy).
 #[inline]
-unsafe fn copy_short(from: *const u8, to: *mut u8, len: usize) {
+pub(crate) unsafe fn copy_short(from: *const u8, to: *mut u8, len: usize) {
+    debug_assert!(len <= SHORT);
     if len > 32 {
         // SAFETY: as the caller promises, and as many as the function asks for.
         unsafe { copy_ends::<32>(from, to, len) };
@@ -263,8 +265,8 @@ unsafe fn copy_short(from: *const u8, to: *mut u8, len: usize) {
         // SAFETY: as above.
         unsafe { copy_ends::<2>(from, to, len) };
     } else if len == 1 {
-        // SAFETY: there is one byte.
-        unsafe { to.copy_from_nonoverlapping(from, 1) };
+        // SAFETY: as above.
+        unsafe { copy_ends::<1>(from, to, len) };
     }
 }
 
@@ -273,17 +275,16 @@ unsafe fn copy_short(from: *const u8, to: *mut u8, len: usize) {
 ///
 /// # Safety
 ///
-/// As [`copy_nonoverlapping`](core::ptr::copy_nonoverlapping), and `len` is at least `N` and at
-/// most twice that.
+/// As [`copy`](core::ptr::copy), and `len` is at least `N` and at most twice that.
 #[inline]
 unsafe fn copy_ends<const N: usize>(from: *const u8, to: *mut u8, len: usize) {
     debug_assert!((N..=2 * N).contains(&len));
     // SAFETY: there are at least `N` bytes.
-    unsafe { to.copy_from_nonoverlapping(from, N) };
+    unsafe { to.copy_from(from, N) };
     // SAFETY: as above.
-    let from = unsafe { from.add(len - N) };
+    let last = unsafe { from.add(len - N) };
     // SAFETY: as above.
     let to = unsafe { to.add(len - N) };
     // SAFETY: these are the last `N`.
-    unsafe { to.copy_from_nonoverlapping(from, N) };
+    unsafe { to.copy_from(last, N) };
 }

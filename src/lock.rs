@@ -40,7 +40,7 @@ mod chosen {
 
 pub(crate) use chosen::Lock;
 #[cfg(feature = "audit")]
-pub(crate) use spin::Spin;
+pub(crate) use spin::{Guard, Spin};
 
 #[cfg(any(feature = "audit", not(feature = "std")))]
 mod spin {

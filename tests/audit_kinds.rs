@@ -612,7 +612,7 @@ static TABLE: &[Row] = &[
         // Seen by the reallocation, after which all is well.
         || {
             let mut string = ready();
-            poke(string, 27, 0x41);
+            poke(string, 25, 0x41);
             assert_eq!(resize(&mut string, 2), TRUE);
             free(string);
             vec![]

@@ -1072,8 +1072,8 @@ impl Actor {
             }
             Kind::Overrun => {
                 let text = self.victim(fault, 0);
-                // Behind the data come the terminator and 16 guard bytes.
-                let offset = text.bytes.len() + way(18);
+                // Behind the data come the terminator and guard bytes, 16 in all.
+                let offset = text.bytes.len() + way(16);
                 damage(text.raw, offset.cast_signed());
                 self.give_back(text);
                 planted

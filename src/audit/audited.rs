@@ -57,7 +57,7 @@ unsafe impl Backend for Audited {
     #[track_caller]
     unsafe fn allocate(&self, source: *const u8, bytes: u32) -> Option<NonNull<u16>> {
         let location = Location::caller();
-        current::with(|watcher| {
+        current::with(move |watcher| {
             // SAFETY: as the caller promises.
             unsafe { watched::allocate(watcher, self.inner, source, bytes, location) }
         })
@@ -71,7 +71,7 @@ unsafe impl Backend for Audited {
         bytes: u32,
     ) -> Option<NonNull<u16>> {
         let location = Location::caller();
-        current::with(|watcher| {
+        current::with(move |watcher| {
             // SAFETY: as the caller promises.
             unsafe { moved::reallocate(watcher, self.inner, string, source, bytes, location) }
         })
@@ -81,7 +81,7 @@ unsafe impl Backend for Audited {
     #[track_caller]
     unsafe fn free(&self, string: NonNull<u16>) {
         let location = Location::caller();
-        current::with(|watcher| {
+        current::with(move |watcher| {
             // SAFETY: as the caller promises.
             unsafe { watched::free(watcher, self.inner, string, location) }
         });
@@ -90,7 +90,8 @@ unsafe impl Backend for Audited {
     #[track_caller]
     unsafe fn byte_len(&self, string: NonNull<u16>) -> u32 {
         let location = Location::caller();
-        let freed = current::with(|watcher| watched::freed_byte_len(watcher, string, location));
+        let freed =
+            current::with(move |watcher| watched::freed_byte_len(watcher, string, location));
         match freed {
             Some(bytes) => bytes,
             // SAFETY: as the caller promises. Nothing is refused that can be read.
@@ -101,7 +102,7 @@ unsafe impl Backend for Audited {
     #[track_caller]
     unsafe fn add_ref(&self, string: NonNull<u16>) -> Result<(), AllocError> {
         let location = Location::caller();
-        current::with(|watcher| {
+        current::with(move |watcher| {
             // SAFETY: as the caller promises.
             unsafe { watched::add_ref(watcher, self.inner, string, location) }
         })
@@ -110,7 +111,7 @@ unsafe impl Backend for Audited {
     #[track_caller]
     unsafe fn release(&self, string: NonNull<u16>) {
         let location = Location::caller();
-        current::with(|watcher| {
+        current::with(move |watcher| {
             // SAFETY: as the caller promises.
             unsafe { watched::release(watcher, self.inner, string, location) }
         });
@@ -119,7 +120,7 @@ unsafe impl Backend for Audited {
     #[track_caller]
     fn observe(&self, fact: Fact) {
         let location = Location::caller();
-        current::with(|watcher| {
+        current::with(move |watcher| {
             if let Watcher::Session(session) = watcher {
                 watched::object(session, fact, location);
             }

@@ -187,7 +187,7 @@ impl Lent {
             return (!is_same).then_some(Kind::InputChanged);
         }
         match record.ended_by() {
-            Action::Reallocated => Some(Kind::InputChanged),
+            Some(Action::Reallocated) => Some(Kind::InputChanged),
             _ => Some(Kind::InputFreed),
         }
     }

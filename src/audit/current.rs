@@ -1,7 +1,7 @@
 //! Who is watching: the sessions that this thread entered, and all others.
 
 use super::audited::Inner;
-use super::record::Record;
+use super::record::{Record, Surroundings};
 use super::shared::Shared;
 use super::thread::THREAD;
 use crate::lock::Lock;
@@ -81,28 +81,23 @@ pub(super) enum Watcher<'a> {
 /// Calls `f` with who watches this thread.
 #[inline]
 pub(super) fn with<R>(f: impl FnOnce(Watcher<'_>) -> R) -> R {
-    if SESSIONS.load(Ordering::Relaxed) == 0 {
-        return f(Watcher::Nobody);
-    }
     let innermost = THREAD.with(|thread| thread.session.get());
+    let other;
     // SAFETY: the pointer is null, or to a session that whoever put it there keeps alive.
-    match unsafe { innermost.as_ref() } {
-        Some(session) if session.is_open() => f(Watcher::Session(session)),
-        _ => with_rest(f),
-    }
-}
-
-/// As [`with`], for threads whose innermost session is none, or over.
-#[cold]
-fn with_rest<R>(f: impl FnOnce(Watcher<'_>) -> R) -> R {
-    match session() {
-        Some(session) => f(Watcher::Session(&session)),
-        None => f(Watcher::Others),
-    }
+    let watcher = match unsafe { innermost.as_ref() } {
+        Some(session) if session.is_open() => Watcher::Session(session),
+        _ if SESSIONS.load(Ordering::Relaxed) == 0 => Watcher::Nobody,
+        _ => {
+            other = session();
+            other.as_deref().map_or(Watcher::Others, Watcher::Session)
+        }
+    };
+    f(watcher)
 }
 
 /// The session that watches this thread: the innermost that it entered and that is not over, or the
 /// one that watches all threads which have entered none.
+#[cold]
 pub(super) fn session() -> Option<Arc<Shared>> {
     let innermost = |entered: &RefCell<Vec<Arc<Shared>>>| {
         let entered = entered.borrow();
@@ -121,7 +116,7 @@ pub(super) fn session() -> Option<Arc<Shared>> {
 #[inline]
 pub(super) fn find_map<R>(
     watcher: Watcher<'_>,
-    mut f: impl FnMut(&Shared) -> Option<R>,
+    f: impl Fn(&Shared) -> Option<R> + Copy,
 ) -> Option<R> {
     if let Watcher::Session(session) = watcher
         && let Some(found) = f(session)
@@ -132,7 +127,7 @@ pub(super) fn find_map<R>(
 }
 
 #[cold]
-fn find_map_others<R>(mut f: impl FnMut(&Shared) -> Option<R>) -> Option<R> {
+fn find_map_others<R>(f: impl Fn(&Shared) -> Option<R>) -> Option<R> {
     let others = REGISTRY.lock().sessions.clone();
     others.iter().find_map(|session| f(session))
 }
@@ -152,7 +147,7 @@ pub(super) fn unregister<'a>(session: &Arc<Shared>, survivors: impl Iterator<Ite
     for record in survivors {
         let outsider = Outsider {
             backend: record.backend,
-            paged: record.paged,
+            paged: record.surroundings == Surroundings::Pages,
         };
         registry.add(record.string.addr().get(), outsider);
     }

@@ -1,34 +1,55 @@
 //! What stands around a string's data under audit, so that stray writes show.
 //!
 //! ```text
-//! unwritten: | prefix | dc dc dc … | NUL | fd … | fd fd … fd |
-//! live:      | prefix | data       | NUL | fd … | fd fd … fd |
-//! freed:     | prefix | dd dd dd dd dd dd dd dd | fd fd … fd |
-//!                     0                  end    span         span + 16
+//! unwritten: | prefix | dc dc dc … | 00 00 fd fd … fd |
+//! live:      | prefix | data       | 00 00 fd fd … fd |
+//! freed:     | prefix | dd dd dd dd dd dd dd dd … dd |
+//!                     0            len              len + 16
 //! ```
 //!
 //! The memory is a longer string of the backend's, whose prefix is then set to the length that was
 //! asked for, so this works over any backend. 0xFD and 0xDD are what Windows developers know from their
 //! debugger. Read as UTF-16, 0xDCDC and 0xDDDD are lone surrogates, which no text has.
 //!
-//! Data and terminator are filled up to whole words of 8 bytes, the span, so that a freed string can be
-//! looked through word by word.
+//! Terminator and guard bytes, the tail, are written with one store and looked at with one load: a
+//! processor would wait where a load needs what two stores have written.
 
-use super::record::{Record, State};
+use super::record::{Record, State, Surroundings};
+use super::runs;
 use super::text::Beginning;
 use crate::frame;
-use crate::layout::{BlockLayout, UNIT, terminator};
+use crate::layout::{BlockLayout, terminator};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::Range;
+use core::ptr;
 use core::slice;
 
-/// Guard bytes behind the terminator.
-const FENCE_LEN: usize = 16;
+/// The bytes behind the data: the terminator, and as many guard bytes as there is room for.
+const TAIL_LEN: usize = 16;
 
 /// What the guard bytes are.
 const FENCE: u8 = 0xFD;
+
+/// What stands behind an even count of bytes, and behind an odd one.
+const TAILS: [[u8; TAIL_LEN]; 2] = [tail_with(2), tail_with(3)];
+
+const fn tail_with(nuls: usize) -> [u8; TAIL_LEN] {
+    let mut tail = [FENCE; TAIL_LEN];
+    let mut at = 0;
+    while at < nuls {
+        tail[at] = 0;
+        at += 1;
+    }
+    tail
+}
+
+/// What stands behind the string in `record` where it has a fence.
+#[inline]
+const fn tail(record: &Record) -> &'static [u8; TAIL_LEN] {
+    &TAILS[record.byte_len as usize % 2]
+}
 
 /// What a freed string's bytes become.
 const DEAD: u8 = 0xDD;
@@ -36,22 +57,12 @@ const DEAD: u8 = 0xDD;
 /// What a string's bytes are that was allocated without contents.
 const UNWRITTEN: u8 = 0xDC;
 
-/// The bytes that a word of the span has.
-const WORD: usize = size_of::<u64>();
-
-/// The offset of the end of data and terminator, filled up to whole words.
-#[inline]
-const fn span(record: &Record) -> usize {
-    (record.end() + (WORD - 1)) & !(WORD - 1)
-}
-
-/// The bytes to ask the backend for, so that a string of `bytes` bytes and its fence have room;
-/// `None` where that is more than a string can have, which then goes without.
+/// The bytes to ask the backend for, so that a string of `bytes` bytes and its tail have room;
+/// `None` where that is more than a string can have, which then goes without guard bytes.
 #[inline]
 pub(super) fn with_fence(bytes: u32) -> Option<u32> {
-    // The terminator of an odd count, what fills the span up, and the fence.
-    const MORE: u32 = UNIT + 1 + 8 + 16;
-    const _: () = assert!(WORD == 8 && FENCE_LEN == 16);
+    const MORE: u32 = 16;
+    const _: () = assert!(TAIL_LEN == MORE as usize);
     let total = bytes.checked_add(MORE)?;
     (total <= BlockLayout::NATIVE.max_bytes()).then_some(total)
 }
@@ -59,20 +70,9 @@ pub(super) fn with_fence(bytes: u32) -> Option<u32> {
 /// The end of a string's memory that is ours to check, by offset from its data.
 #[inline]
 fn extent(record: &Record) -> usize {
-    if record.fenced {
-        span(record) + FENCE_LEN
-    } else {
-        record.end()
-    }
-}
-
-/// The end of what a freed string's poison covers, by offset from its data.
-#[inline]
-fn poisoned(record: &Record) -> usize {
-    if record.fenced {
-        span(record)
-    } else {
-        record.end()
+    match record.surroundings {
+        Surroundings::Fence => record.byte_len as usize + TAIL_LEN,
+        Surroundings::Pages | Surroundings::Bare => record.end(),
     }
 }
 
@@ -90,31 +90,17 @@ unsafe fn memory(record: &Record, range: Range<usize>) -> &[u8] {
     unsafe { slice::from_raw_parts(start.as_ptr(), range.len()) }
 }
 
-/// Fills part of a string's memory, by offsets from its data.
+/// Fills a string's memory up to an offset from its data.
 ///
 /// # Safety
 ///
-/// The string's memory has not gone back to the backend, the range lies within [`extent`], and
-/// nobody else uses that part.
+/// The string's memory has not gone back to the backend, the end lies within [`extent`], and nobody else
+/// uses that part.
 #[inline]
-unsafe fn fill(record: &Record, range: Range<usize>, byte: u8) {
-    // SAFETY: the range lies within the string's memory.
-    let start = unsafe { record.string.cast::<u8>().byte_add(range.start) };
-    // SAFETY: as above, and nobody else uses it.
-    unsafe { start.write_bytes(byte, range.len()) };
-}
-
-/// Writes a fence's bytes at an offset from the string's data.
-///
-/// # Safety
-///
-/// The string has a fence, which ends no earlier, and nobody else uses those bytes.
-#[inline]
-unsafe fn write_fence(record: &Record, offset: usize) {
-    // SAFETY: the fence is part of the string's memory.
-    let fence = unsafe { record.string.cast::<u8>().byte_add(offset) };
-    // SAFETY: as above; an array of bytes needs no alignment.
-    unsafe { fence.cast::<[u8; FENCE_LEN]>().write([FENCE; FENCE_LEN]) };
+unsafe fn fill(record: &Record, end: usize, byte: u8) {
+    // SAFETY: the range lies within the string's memory, all of it once written, and nobody else uses it.
+    let bytes = unsafe { slice::from_raw_parts_mut(record.string.cast::<u8>().as_ptr(), end) };
+    runs::fill(bytes, byte);
 }
 
 /// Makes the string in `record` look like one of `record.byte_len` bytes, and puts its fence up.
@@ -126,13 +112,15 @@ unsafe fn write_fence(record: &Record, offset: usize) {
 pub(super) unsafe fn put_up(record: &Record) {
     // SAFETY: a string's prefix is its allocator's to write, so ours.
     unsafe { frame::set_prefix(record.string, record.byte_len) };
-    // SAFETY: the string reaches to the terminator's end at least.
-    unsafe { frame::terminate(record.string, record.byte_len) };
-    if record.fenced {
-        // SAFETY: the fence was asked for with the string.
-        unsafe { write_fence(record, record.end()) };
-        // SAFETY: as above. The two meet or overlap.
-        unsafe { write_fence(record, span(record)) };
+    if record.surroundings == Surroundings::Fence {
+        let data = record.string.cast::<u8>();
+        // SAFETY: the tail is part of the string's memory.
+        let behind = unsafe { data.byte_add(record.byte_len as usize) };
+        // SAFETY: as above; an array of bytes needs no alignment.
+        unsafe { behind.cast::<[u8; TAIL_LEN]>().write(*tail(record)) };
+    } else {
+        // SAFETY: the string reaches to the terminator's end.
+        unsafe { frame::terminate(record.string, record.byte_len) };
     }
 }
 
@@ -156,7 +144,7 @@ pub(super) unsafe fn contents(record: &Record) -> &[u8] {
 #[inline]
 pub(super) unsafe fn mark_unwritten(record: &Record) {
     // SAFETY: as the caller promises.
-    unsafe { fill(record, 0..record.byte_len as usize, UNWRITTEN) };
+    unsafe { fill(record, record.byte_len as usize, UNWRITTEN) };
 }
 
 /// Whether nobody has written to the string in `record`, which was allocated without contents.
@@ -167,7 +155,7 @@ pub(super) unsafe fn mark_unwritten(record: &Record) {
 pub(super) unsafe fn is_unwritten(record: &Record) -> bool {
     // SAFETY: as the caller promises.
     let contents = unsafe { contents(record) };
-    record.unwritten && !contents.is_empty() && is_all(contents, UNWRITTEN)
+    record.unwritten && !contents.is_empty() && runs::is_all(contents, UNWRITTEN)
 }
 
 /// How the string in `record` begins.
@@ -181,7 +169,20 @@ pub(super) unsafe fn beginning(record: &Record) -> Beginning {
     Beginning::of(unsafe { contents(record) })
 }
 
-/// Poisons the string in `record`, which is freed, and puts right what was found to be damaged.
+/// Keeps how the string in `record` begins, whose memory will not say so any more.
+///
+/// # Safety
+///
+/// As [`beginning`].
+#[inline]
+pub(super) unsafe fn keep_beginning(record: &mut Record) {
+    // SAFETY: as the caller promises.
+    let contents = ptr::from_ref(unsafe { contents(record) });
+    // SAFETY: as above; no part of a string lies in a record.
+    record.beginning.set(unsafe { &*contents });
+}
+
+/// Poisons the string in `record`, which is freed. Its prefix stays.
 ///
 /// # Safety
 ///
@@ -189,13 +190,7 @@ pub(super) unsafe fn beginning(record: &Record) -> Beginning {
 #[inline]
 pub(super) unsafe fn poison(record: &Record) {
     // SAFETY: all of it is part of the string's memory, which nobody else uses.
-    unsafe { fill(record, 0..poisoned(record), DEAD) };
-    // SAFETY: a string's prefix is its allocator's to write, so ours.
-    unsafe { frame::set_prefix(record.string, record.byte_len) };
-    if record.fenced {
-        // SAFETY: the string has a fence, and nobody else uses it.
-        unsafe { write_fence(record, span(record)) };
-    }
+    unsafe { fill(record, extent(record), DEAD) };
 }
 
 /// What a stray write did to a string.
@@ -209,60 +204,45 @@ pub(super) enum Damage {
     Freed(String),
 }
 
-/// What has to be what it was: the part before the fence, the byte it consists of, and the fence.
+/// Whether nothing has been written to the surroundings of a string that is not freed.
 ///
 /// # Safety
 ///
-/// As [`is_intact`].
-#[inline]
-unsafe fn checked(record: &Record) -> (&[u8], u8, &[u8]) {
-    let (start, end, expected) = match record.state {
-        State::Freed => (0, poisoned(record), DEAD),
-        _ => (record.byte_len as usize, record.end(), 0),
-    };
-    // SAFETY: within the string, and as the caller promises.
-    let memory = unsafe { memory(record, start..extent(record)) };
-    let (inner, fence) = memory.split_at(end - start);
-    (inner, expected, fence)
-}
-
-/// Whether nothing has been written to the string's surroundings, and where it is freed, to it.
-///
-/// # Safety
-///
-/// The string's memory has not gone back to the backend. Nobody writes behind its data, or where
-/// it is freed, anywhere in it, while this looks.
+/// The string's memory has not gone back to the backend, and nobody writes behind its data while this
+/// looks.
 #[inline]
 pub(super) unsafe fn is_intact(record: &Record) -> bool {
-    if record.paged && record.state == State::Freed {
-        // It was out of everybody's reach.
-        return true;
-    }
     // SAFETY: a string's prefix can be read.
-    if unsafe { frame::prefix(record.string) } != record.byte_len {
-        return false;
-    }
-    if !record.fenced {
-        // SAFETY: as the caller promises.
-        let (inner, expected, _) = unsafe { checked(record) };
-        return is_all(inner, expected);
-    }
-    let inner = if record.state == State::Freed {
-        // SAFETY: the span is part of the string's memory.
-        is_all(unsafe { memory(record, 0..span(record)) }, DEAD)
+    let prefix = unsafe { frame::prefix(record.string) };
+    let data_end = record.byte_len as usize;
+    let is_tail_intact = if record.surroundings == Surroundings::Fence {
+        // SAFETY: the tail is part of the string's memory.
+        unsafe { array(record, data_end) == *tail(record) }
     } else {
-        let data_end = record.byte_len as usize;
         // SAFETY: the byte behind the data is part of the terminator.
         let narrow = unsafe { array::<1>(record, data_end) };
         // SAFETY: the terminator's last two bytes are part of the string's memory.
         let wide = unsafe { array::<2>(record, terminator(record.byte_len)) };
-        // Byte by byte: a processor waits for what two stores have written to be read by one load.
-        // SAFETY: the fence begins behind the terminator.
-        let filling = unsafe { memory(record, record.end()..span(record)) };
-        (narrow == [0]) & (wide == [0; 2]) & filling.iter().all(|&byte| byte == FENCE)
+        narrow == [0] && wide == [0; 2]
     };
-    // SAFETY: the fence ends that far behind the span.
-    inner & (unsafe { array::<FENCE_LEN>(record, span(record)) } == [FENCE; FENCE_LEN])
+    prefix == record.byte_len && is_tail_intact
+}
+
+/// Whether nothing has been written to a string since it was freed.
+///
+/// # Safety
+///
+/// The string's memory has not gone back to the backend, and nobody writes to it while this looks.
+#[inline]
+pub(super) unsafe fn is_untouched(record: &Record) -> bool {
+    if record.surroundings == Surroundings::Pages {
+        // It was out of everybody's reach.
+        return true;
+    }
+    // SAFETY: a string's prefix can be read.
+    let prefix = unsafe { frame::prefix(record.string) };
+    // SAFETY: within the string, and as the caller promises.
+    prefix == record.byte_len && runs::is_all(unsafe { memory(record, 0..extent(record)) }, DEAD)
 }
 
 /// A few bytes at an offset from the string's data.
@@ -282,15 +262,24 @@ unsafe fn array<const N: usize>(record: &Record, offset: usize) -> [u8; N] {
 ///
 /// # Safety
 ///
-/// As [`is_intact`].
+/// As [`is_intact`], or where the string is freed, as [`is_untouched`].
 #[cold]
 pub(super) unsafe fn damage(record: &Record) -> Damage {
-    // SAFETY: as the caller promises.
-    let (inner, expected, fence) = unsafe { checked(record) };
-    let memory = [inner, fence].concat();
-    let is_changed = |&offset: &usize| match inner.get(offset) {
-        Some(&byte) => byte != expected,
-        None => memory[offset] != FENCE,
+    let is_freed = record.state == State::Freed;
+    let start = if is_freed {
+        0
+    } else {
+        record.byte_len as usize
+    };
+    // SAFETY: within the string, and as the caller promises.
+    let memory = unsafe { memory(record, start..extent(record)) };
+    let is_changed = |&offset: &usize| {
+        let expected = match start + offset {
+            _ if is_freed => DEAD,
+            offset if offset < record.end() => 0,
+            _ => FENCE,
+        };
+        memory[offset] != expected
     };
     let first = (0..memory.len()).find(is_changed);
     let last = (0..memory.len()).rfind(is_changed);
@@ -298,21 +287,12 @@ pub(super) unsafe fn damage(record: &Record) -> Damage {
         // SAFETY: a string's prefix can be read.
         return Damage::Prefix(unsafe { frame::prefix(record.string) });
     };
-    let start = extent(record) - memory.len();
-    let dump = dump(&memory, start, first..last + 1);
-    if record.state == State::Freed && first < inner.len() {
+    let dump = dump(memory, start, first..last + 1);
+    if is_freed {
         Damage::Freed(dump)
     } else {
         Damage::Behind(dump)
     }
-}
-
-/// Whether all bytes are `expected`. Word by word: this is done for every string.
-#[inline]
-fn is_all(bytes: &[u8], expected: u8) -> bool {
-    let (words, rest) = bytes.as_chunks::<WORD>();
-    let word = [expected; WORD];
-    words.iter().all(|bytes| *bytes == word) && rest.iter().all(|&byte| byte == expected)
 }
 
 /// Some bytes of `memory` in hexadecimal, those that were `changed` in brackets. `start` is the

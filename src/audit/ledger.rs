@@ -9,8 +9,8 @@
 use super::audited::Inner;
 use super::places::{Place, Places};
 use super::record::{Record, State};
+use super::report::Stats;
 use crate::lock::Spin;
-use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::array;
 use core::mem;
@@ -18,28 +18,78 @@ use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 /// More than the threads that a test has at work at a time.
-const SHARDS: usize = 16;
-
-/// Strings of so many sizes, 16 bytes apart, are kept at hand when they leave the quarantine.
-const SPARES: usize = 16;
+pub(super) const SHARDS: usize = 16;
 
 /// The part of the ledger for some of the addresses.
-#[derive(Default)]
 pub(super) struct Shard {
     /// Where in `records` the string at an address is.
     places: Places,
     /// The records, those that are [gone](State::Gone) among them.
     records: Vec<Record>,
-    /// The places of records that are gone.
-    free: Vec<Place>,
-    /// The strings in quarantine, oldest first.
-    quarantine: VecDeque<Place>,
-    /// Strings that have left the quarantine, one of each size: the next string of that size takes
-    /// the memory and the record over, which saves the way through the backend and the table.
-    spares: [Option<Place>; SPARES],
-    /// How many strings were ever taken in, and how many of them freed.
-    allocated: u64,
+    /// The last of the places of records that are gone, which tell the one before each.
+    gone: Place,
+    /// The strings in quarantine, by size.
+    quarantine: [Queue; CLASSES],
+    /// How many strings were freed, and how many vanished: those that are in nobody's way any more.
     freed: u64,
+    vanished: u64,
+    /// What the strings in quarantine weigh, and what they may weigh, in bytes.
+    pub(super) held: usize,
+    pub(super) share: usize,
+    /// So many strings must have come into quarantine behind one before its memory is a new string's.
+    pub(super) patience: u64,
+}
+
+/// Some strings in quarantine: the oldest and the newest. Each record tells the one behind it.
+#[derive(Clone, Copy)]
+struct Queue {
+    oldest: Place,
+    newest: Place,
+}
+
+impl Queue {
+    /// Takes the oldest out, of which `record` is.
+    #[inline]
+    const fn take(&mut self, record: &Record) {
+        self.oldest = if self.oldest == self.newest {
+            self.newest = NOWHERE;
+            NOWHERE
+        } else {
+            record.next
+        };
+    }
+}
+
+/// A place that no record has: the end of a queue.
+const NOWHERE: Place = Place::MAX;
+
+/// Strings of so many sizes, 16 bytes apart, have a queue each, and all larger ones the last.
+const CLASSES: usize = 17;
+
+/// Which queue is for memory of `capacity` bytes.
+#[inline]
+fn class(capacity: u32) -> usize {
+    (capacity as usize / 16).min(CLASSES - 1)
+}
+
+impl Default for Shard {
+    fn default() -> Self {
+        const EMPTY: Queue = Queue {
+            oldest: NOWHERE,
+            newest: NOWHERE,
+        };
+        Self {
+            places: Places::default(),
+            records: Vec::new(),
+            gone: NOWHERE,
+            quarantine: [EMPTY; CLASSES],
+            freed: 0,
+            vanished: 0,
+            held: 0,
+            share: 0,
+            patience: u64::MAX,
+        }
+    }
 }
 
 impl Shard {
@@ -65,53 +115,70 @@ impl Shard {
         Some(self.at(place))
     }
 
-    /// The place of a string of that backend that has left the quarantine, with memory for
-    /// `capacity` bytes. Its record is to be written anew.
+    /// Takes the string out of quarantine that has been there longest of its size, where it has been there
+    /// long enough: it has memory for `capacity` bytes of that backend. Its record is to be written anew.
+    ///
+    /// This saves the way through the backend and the table.
     #[inline]
-    pub(super) fn take_spare(&mut self, capacity: u32, backend: Inner) -> Option<Place> {
-        let spare = self.spares.get_mut(size_class(capacity))?;
-        let record = &self.records[(*spare)? as usize];
+    pub(super) fn reuse(&mut self, capacity: u32, backend: Inner) -> Option<Place> {
+        let (_, small) = self.quarantine.split_last_mut()?;
+        let queue = small.get_mut(class(capacity))?;
+        let place = queue.oldest;
+        let record = self.records.get(place as usize)?;
+        if self.freed - record.buried < self.patience {
+            return None;
+        }
         // Both halves of the pointers: backends without state may share an address.
         let is_its_own = ptr::eq(record.backend, backend);
         if record.capacity < capacity || record.state != State::Freed || !is_its_own {
             return None;
         }
-        self.allocated += 1;
-        spare.take()
+        queue.take(record);
+        self.held -= record.weight();
+        Some(place)
     }
 
-    /// Takes a string in. Answers what it knew at that address, which was released behind its back.
-    #[inline]
-    pub(super) fn insert(&mut self, record: Record) -> Option<&Record> {
+    /// Takes a string in. Answers its place, and that of what was known at its address, which was
+    /// released behind its back.
+    pub(super) fn insert(&mut self, record: Record) -> (Place, Option<Place>) {
         let address = record.string.addr().get();
-        self.allocated += 1;
-        let place = match self.free.pop() {
-            Some(place) => {
-                self.records[place as usize] = record;
+        let place = self.gone;
+        let place = match self.records.get_mut(place as usize) {
+            Some(gone) => {
+                self.gone = gone.next;
+                *gone = record;
                 place
             }
             None => self.append(record),
         };
-        let stale = self.places.insert(address, place)?;
-        // It may be in quarantine, where one that is gone is passed over; so its place is not reused.
-        let stale = self.at(stale);
-        stale.state = State::Gone;
-        Some(stale)
+        let vanished = self.places.insert(address, place);
+        if let Some(vanished) = vanished {
+            self.vanish(vanished);
+        }
+        (place, vanished)
     }
 
     /// Takes a string out whose memory was released behind its back.
     pub(super) fn forget(&mut self, address: usize) -> Option<&Record> {
         let place = self.places.get(address)?;
         self.places.remove(address);
-        // As in `insert`.
-        let stale = self.at(place);
-        stale.state = State::Gone;
-        Some(stale)
+        self.vanish(place);
+        Some(self.at(place))
+    }
+
+    /// Notes that a string's memory was released behind its back. It may be in quarantine, where one that
+    /// is gone is passed over; so its place is not reused.
+    fn vanish(&mut self, place: Place) {
+        let record = self.at(place);
+        let was_freed = record.state == State::Freed;
+        record.state = State::Gone;
+        self.vanished += u64::from(!was_freed);
     }
 
     #[cold]
     fn append(&mut self, record: Record) -> Place {
         let place = Place::try_from(self.records.len()).expect("fewer strings than addresses");
+        assert_ne!(place, NOWHERE, "fewer strings than addresses");
         self.records.push(record);
         place
     }
@@ -119,34 +186,40 @@ impl Shard {
     /// Puts a string that has been freed into quarantine.
     #[inline]
     pub(super) fn quarantine(&mut self, place: Place) {
+        let record = &mut self.records[place as usize];
+        record.buried = self.freed;
         self.freed += 1;
-        self.quarantine.push_back(place);
+        self.held += record.weight();
+        let queue = &mut self.quarantine[class(record.capacity)];
+        let before = mem::replace(&mut queue.newest, place);
+        match self.records.get_mut(before as usize) {
+            Some(before) => before.next = place,
+            None => queue.oldest = place,
+        }
     }
 
-    /// Takes the string out that has been in quarantine longest, after `last` has looked at it and been
-    /// told whether its memory is kept at hand.
-    #[inline]
-    pub(super) fn release_oldest<R>(&mut self, last: impl FnOnce(&Record, bool) -> R) -> Option<R> {
+    /// Takes the string out that has been in quarantine longest, and forgets it after `last` has looked
+    /// at it.
+    pub(super) fn release_oldest<R>(&mut self, last: impl Fn(&Record) -> R) -> Option<R> {
         loop {
-            let place = self.quarantine.pop_front()?;
-            let record = &mut self.records[place as usize];
-            if record.state == State::Gone {
-                continue;
-            }
-            let is_kept = match self.spares.get_mut(size_class(record.capacity)) {
-                Some(spare @ None) if record.fenced => {
-                    *spare = Some(place);
-                    true
-                }
-                _ => false,
+            let since = |queue: &&mut Queue| {
+                let oldest = self.records.get(queue.oldest as usize);
+                oldest.map_or(u64::MAX, |record| record.buried)
             };
-            let result = last(record, is_kept);
-            if !is_kept {
-                record.state = State::Gone;
+            let queue = self.quarantine.iter_mut().min_by_key(since)?;
+            let place = queue.oldest;
+            let record = self.records.get_mut(place as usize)?;
+            queue.take(record);
+            self.held -= record.weight();
+            let result = (record.state != State::Gone).then(|| last(record));
+            if result.is_some() {
                 self.places.remove(record.string.addr().get());
-                self.free.push(place);
             }
-            return Some(result);
+            record.state = State::Gone;
+            record.next = mem::replace(&mut self.gone, place);
+            if result.is_some() {
+                return result;
+            }
         }
     }
 
@@ -160,12 +233,6 @@ impl Shard {
         });
         found.map(|record| record.string.addr().get())
     }
-}
-
-/// Which of the spares memory for `capacity` bytes is.
-#[inline]
-fn size_class(capacity: u32) -> usize {
-    capacity as usize / 16
 }
 
 /// What is known of all strings.
@@ -238,36 +305,21 @@ impl Ledger {
         self.shard(address).lock().get(address).is_some()
     }
 
-    /// How many strings were ever taken in.
-    pub(super) fn allocated(&self) -> u64 {
-        self.shards().map(|shard| shard.lock().allocated).sum()
-    }
-
-    /// How many strings were freed.
-    pub(super) fn freed(&self) -> u64 {
-        self.shards().map(|shard| shard.lock().freed).sum()
-    }
-
-    /// Takes everything out, in the order of allocation.
-    pub(super) fn drain(&self) -> Vec<Record> {
-        let mut records: Vec<_> = self
-            .shards()
-            .flat_map(|shard| {
-                let mut shard = shard.lock();
-                let (allocated, freed) = (shard.allocated, shard.freed);
-                let known = mem::replace(
-                    &mut *shard,
-                    Shard {
-                        allocated,
-                        freed,
-                        ..Shard::default()
-                    },
-                );
-                known.records
-            })
-            .filter(|record| record.state != State::Gone)
-            .collect();
+    /// Takes everything out, in the order of allocation; and says how many strings there were, and how
+    /// many were freed.
+    pub(super) fn drain(&self) -> (Vec<Record>, Stats) {
+        let mut records = Vec::new();
+        let mut stats = Stats::default();
+        for shard in self.shards() {
+            let shard = mem::take(&mut *shard.lock());
+            stats.freed += shard.freed;
+            stats.allocated += shard.freed + shard.vanished;
+            records.extend(shard.records);
+        }
+        records.retain(|record| record.state != State::Gone);
+        let others = records.iter().filter(|record| record.state != State::Freed);
+        stats.allocated += others.count() as u64;
         records.sort_by_key(Record::order);
-        records
+        (records, stats)
     }
 }

@@ -197,10 +197,10 @@
 //!
 //! # What it costs
 //!
-//! While no session is open anywhere, one relaxed load a call. In a session, some seven times what a
-//! `malloc`, `memcpy` and `free` of a short string take;
-//! `cargo bench --bench audit` shows it on the machine at hand. A call that breaks a rule is reported and does nothing further: a
-//! string that is freed twice is freed once, and memory that is no BSTR is never touched.
+//! While no session is open anywhere, one relaxed load a call. In a session, some four times what a
+//! `malloc`, `memcpy` and `free` of a short string take; `cargo bench --bench audit` shows it on the
+//! machine at hand. A call that breaks a rule is reported and does nothing further: a string that is
+//! freed twice is freed once, and memory that is no BSTR is never touched.
 //!
 //! The audit wraps a [`Backend`](crate::backend::Backend), so it works over a heap of one's own as well:
 //! see [`Audited`].
@@ -221,6 +221,7 @@ mod places;
 mod record;
 mod render;
 mod report;
+mod runs;
 mod session;
 mod shared;
 mod site;

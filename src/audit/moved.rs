@@ -4,12 +4,10 @@
 use super::audited::Inner;
 use super::current::{self, Watcher};
 use super::guard;
-use super::record::State;
-use super::site::Site;
+use super::record::{State, Surroundings};
+use super::site::{Line, Site};
 use super::violation::{Action, Event};
-use super::watched::{
-    Line, accuse_use, allocate, free_record, outsider, readable_bytes, with_record,
-};
+use super::watched::{accuse_use, allocate, free_record, outsider, readable_bytes, with_record};
 use crate::frame;
 use core::ptr::{NonNull, null};
 
@@ -48,7 +46,11 @@ pub(super) unsafe fn reallocate(
     let plan = with_record(watcher, string, |session, record| {
         let old_len = record.byte_len as usize;
         match record.state {
-            State::Live if wanted <= old_len && record.pins() == 0 && !record.paged => {
+            State::Live
+                if wanted <= old_len
+                    && record.pins() == 0
+                    && record.surroundings != Surroundings::Pages =>
+            {
                 // SAFETY: the string is live, and its owner is the one who calls.
                 unsafe { session.inspect(record) };
                 let (source, len) = frame::readable_by_len(source, string, old_len, wanted);

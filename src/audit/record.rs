@@ -2,7 +2,9 @@
 
 use super::audited::Inner;
 use super::kind::Kind;
-use super::site::{Frame, Moment, More, Site};
+use super::pages;
+use super::places::Place;
+use super::site::{Frame, Line, Moment, More, Site};
 use super::text::Beginning;
 use super::thread::ThreadTag;
 use super::violation::{Action, Event};
@@ -11,6 +13,9 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ptr::NonNull;
+
+/// About what a block has beside its data: header, terminator, fence, rounding, and the heap's own.
+const BESIDE_DATA: usize = 64;
 
 /// Whether a string may still be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +27,17 @@ pub(super) enum State {
     Freed,
     /// Not in the ledger any more.
     Gone,
+}
+
+/// What stands around a string.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Surroundings {
+    /// Guard bytes, behind it.
+    Fence,
+    /// Pages of its own, which cannot be read any more once it is freed.
+    Pages,
+    /// Nothing of ours: it is too near the limit.
+    Bare,
 }
 
 /// What strings are ordered by, and each has to itself: the calls before it, the thread, and the
@@ -36,22 +52,25 @@ pub(super) struct Record {
     pub(super) string: NonNull<u16>,
     /// What allocated it, and therefore frees it.
     pub(super) backend: Inner,
-    allocated: Moment,
-    /// When it was freed or moved elsewhere, where it was.
-    freed: Moment,
-    freed_by: Action,
-    /// Whether something ended its life, though it may not be over yet.
-    has_ended: bool,
+    /// Where it was allocated, and freed or moved elsewhere if it was: line and thread.
+    allocated_at: Line,
+    freed_at: Line,
+    allocated_on: ThreadTag,
+    freed_on: ThreadTag,
+    /// What ended its life, though it may not be over yet.
+    freed_by: Option<Action>,
     pub(super) state: State,
-    /// Whether there are guard bytes behind it: always, but for strings near the limit.
-    pub(super) fenced: bool,
-    /// Whether it has pages of its own, which cannot be read any more once it is freed.
-    pub(super) paged: bool,
     /// Whether it was allocated without contents.
     pub(super) unwritten: bool,
-    pub(super) byte_len: u32,
-    /// The bytes that the backend was asked for.
+    /// What stands around it, and how many bytes the backend was asked for: the memory's, whichever
+    /// string is in it.
+    pub(super) surroundings: Surroundings,
     pub(super) capacity: u32,
+    pub(super) byte_len: u32,
+    /// The place of the record behind this one in the quarantine, or in the list of those that are gone.
+    pub(super) next: Place,
+    /// How many strings had been put into quarantine before it.
+    pub(super) buried: u64,
     /// How many calls the session had seen when it was allocated.
     pub(super) epoch: u64,
     /// Which of its thread's strings it is.
@@ -84,21 +103,28 @@ unsafe impl Sync for Record {}
 
 impl Record {
     /// The record of a string, to be [renewed](Self::renew) before it says anything.
-    pub(super) fn new(string: NonNull<u16>, backend: Inner) -> Self {
+    pub(super) fn new(
+        string: NonNull<u16>,
+        backend: Inner,
+        capacity: u32,
+        surroundings: Surroundings,
+    ) -> Self {
         let nowhere = Moment::here();
         Self {
             string,
             backend,
-            allocated: nowhere,
-            freed: nowhere,
-            freed_by: Action::Freed,
-            has_ended: false,
+            allocated_at: nowhere.location,
+            freed_at: nowhere.location,
+            allocated_on: nowhere.thread,
+            freed_on: nowhere.thread,
+            freed_by: None,
             state: State::Live,
-            fenced: false,
-            paged: false,
             unwritten: false,
+            surroundings,
+            capacity,
             byte_len: 0,
-            capacity: 0,
+            next: 0,
+            buried: 0,
             epoch: 0,
             serial: 0,
             beginning: Beginning::default(),
@@ -109,9 +135,11 @@ impl Record {
     /// Makes this the record of a new string, where the last one's memory is.
     #[inline]
     pub(super) fn renew(&mut self, byte_len: u32, allocated: Site, epoch: u64, serial: u64) {
-        self.allocated = allocated.moment;
-        self.has_ended = false;
+        self.allocated_at = allocated.moment.location;
+        self.allocated_on = allocated.moment.thread;
+        self.freed_by = None;
         self.state = State::Live;
+        self.unwritten = false;
         self.byte_len = byte_len;
         self.epoch = epoch;
         self.serial = serial;
@@ -133,7 +161,7 @@ impl Record {
     /// Which string it is.
     #[inline]
     pub(super) fn order(&self) -> Order {
-        (self.epoch, self.allocated.thread, self.serial)
+        (self.epoch, self.allocated_on, self.serial)
     }
 
     /// The offset of the end of data and terminator, in bytes.
@@ -145,6 +173,16 @@ impl Record {
     /// The offset of the end of its memory, guard bytes included.
     pub(super) const fn reach(&self) -> usize {
         terminator(self.capacity) + UNIT as usize
+    }
+
+    /// What it counts for in quarantine, in bytes: its memory, and what is known of it.
+    #[inline]
+    pub(super) fn weight(&self) -> usize {
+        let memory = match self.surroundings {
+            Surroundings::Pages => pages::weight(self.byte_len),
+            Surroundings::Fence | Surroundings::Bare => self.byte_len as usize + BESIDE_DATA,
+        };
+        memory + size_of::<Self>()
     }
 
     /// How many pins it has.
@@ -186,16 +224,16 @@ impl Record {
     /// Notes who freed the string, or moved it elsewhere.
     #[inline]
     pub(super) fn note_end(&mut self, action: Action, site: Site) {
-        self.has_ended = true;
-        self.freed_by = action;
-        self.freed = site.moment;
+        self.freed_by = Some(action);
+        self.freed_at = site.moment.location;
+        self.freed_on = site.moment.thread;
         if site.more.is_some() {
             self.rare().freed = site.more;
         }
     }
 
     /// What ended the string's life.
-    pub(super) fn ended_by(&self) -> Action {
+    pub(super) fn ended_by(&self) -> Option<Action> {
         self.freed_by
     }
 
@@ -222,13 +260,25 @@ impl Record {
     /// Everything that happened to the string, in order.
     pub(super) fn history(&self) -> Vec<Event> {
         let more = |more: fn(&Rare) -> &Option<Arc<More>>| more(self.rare.as_deref()?).clone();
-        let allocated = self.allocated.with(more(|rare| &rare.allocated));
+        let allocated = Moment {
+            location: self.allocated_at,
+            thread: self.allocated_on,
+        };
+        let allocated = allocated.with(more(|rare| &rare.allocated));
         let mut history = Vec::from([Event::new(Action::Allocated, allocated)]);
         history.extend_from_slice(self.between());
-        if self.has_ended {
-            let freed = self.freed.with(more(|rare| &rare.freed));
-            history.push(Event::new(self.freed_by, freed));
+        if let Some(action) = self.freed_by {
+            let freed = Moment {
+                location: self.freed_at,
+                thread: self.freed_on,
+            };
+            let freed = freed.with(more(|rare| &rare.freed));
+            history.push(Event::new(action, freed));
         }
         history
     }
 }
+
+/// Two cache lines, and found by a shift.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Record>() == 128);

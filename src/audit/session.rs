@@ -89,8 +89,7 @@ pub struct Builder {
 
 impl Builder {
     /// How many bytes of memory freed strings may hold, their records included, before the oldest
-    /// of them go back to the heap. 1 MiB unless set. Some 64 KiB more may be kept at hand for new
-    /// strings.
+    /// of them go back to the heap, or become new strings. 1 MiB unless set.
     ///
     /// A string in quarantine can be recognised when it is freed again, used, or written to.
     pub const fn quarantine(mut self, bytes: usize) -> Self {

@@ -4,16 +4,16 @@ use super::audited::Inner;
 use super::current;
 use super::guard::{self, Damage};
 use super::kind::Kind;
-use super::ledger::{Ledger, Shard};
+use super::ledger::{Ledger, SHARDS, Shard};
 use super::pages;
 use super::places::Place;
-use super::record::{Record, State};
-use super::report::{Report, Stats};
+use super::record::{Record, State, Surroundings};
+use super::report::Report;
 use super::session::Builder;
-use super::site::Site;
-use super::text::Beginning;
+use super::site::{Line, Site};
 use super::violation::{Event, Violation};
-use crate::lock::Lock;
+use crate::frame;
+use crate::lock::{Guard, Lock, Spin};
 use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
@@ -25,18 +25,23 @@ use core::mem;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// About what a block has beside its data: header, terminator, fence, rounding, and the heap's own.
-const BESIDE_DATA: usize = 64;
+/// The least that a part of the ledger asks for at a time, in bytes.
+const GRANT: usize = 4096;
+
+/// So many strings must have come into a full quarantine behind one before its memory is a new string's.
+const PATIENCE: u64 = 64;
 
 /// A session, as its threads share it.
 pub(super) struct Shared {
     settings: Builder,
+    /// Whether there are allocations that are to fail.
+    has_faults: bool,
     is_open: AtomicBool,
     pub(super) ledger: Ledger,
     /// How many calls the session has seen. Not of 64 bits, which not every processor has atomics of.
     epoch: AtomicUsize,
-    /// How many bytes are in quarantine.
-    quarantined: AtomicUsize,
+    /// How many bytes of the quarantine the ledger's parts have as their shares: at most all.
+    granted: AtomicUsize,
     violations: Lock<Vec<Violation>>,
     /// The addresses of strings older than all sessions that were freed or reallocated in this one.
     older: Lock<BTreeSet<usize>>,
@@ -55,11 +60,12 @@ impl fmt::Debug for Shared {
 impl Shared {
     pub(super) fn new(settings: Builder) -> Self {
         Self {
+            has_faults: settings.fail_nth.is_some() || settings.fail_over.is_some(),
             settings,
             is_open: AtomicBool::new(true),
             ledger: Ledger::new(),
             epoch: AtomicUsize::new(0),
-            quarantined: AtomicUsize::new(0),
+            granted: AtomicUsize::new(0),
             violations: Lock::new(Vec::new()),
             older: Lock::new(BTreeSet::new()),
             asked: AtomicUsize::new(0),
@@ -73,19 +79,21 @@ impl Shared {
 
     /// Whether an allocation of `bytes` bytes is to fail.
     #[inline]
-    pub(super) fn is_to_fail(&self, bytes: u32, site: &Site) -> bool {
+    pub(super) fn is_to_fail(&self, bytes: u32, line: Line) -> bool {
+        self.has_faults && self.is_at_fault(bytes, line)
+    }
+
+    #[cold]
+    fn is_at_fault(&self, bytes: u32, line: Line) -> bool {
         let Builder {
             fail_nth,
             fail_over,
             ..
         } = self.settings;
-        if fail_nth.is_none() && fail_over.is_none() {
-            return false;
-        }
         let asked = self.asked.fetch_add(1, Ordering::Relaxed) as u64 + 1;
         let fails = fail_nth == Some(asked) || fail_over.is_some_and(|most| bytes > most);
         if fails {
-            *self.fault.lock() = Some(site.clone());
+            *self.fault.lock() = Some(Site::at(line));
         }
         fails
     }
@@ -143,11 +151,10 @@ impl Shared {
         notes: Vec<String>,
     ) {
         let beginning = match record.state {
-            State::Freed => record.beginning,
+            State::Freed | State::Gone => record.beginning,
             // SAFETY: it is not freed, so its memory is there, and whoever broke the rule on this
             // string is not writing to it just now.
             State::Live | State::Pending => unsafe { guard::beginning(record) },
-            State::Gone => Beginning::default(),
         };
         let text = Some(beginning.text(record.byte_len));
         self.report(Violation::new(kind, record, text, event, notes));
@@ -203,7 +210,7 @@ impl Shared {
         }
     }
 
-    /// Looks for damage to a string's surroundings, or to a freed string, and notes it.
+    /// Looks for damage to the surroundings of a string that is not freed, and notes it.
     ///
     /// # Safety
     ///
@@ -213,13 +220,33 @@ impl Shared {
         // SAFETY: as the caller promises.
         if !unsafe { guard::is_intact(record) } {
             // SAFETY: as the caller promises.
-            self.accuse_damage(record, unsafe { guard::damage(record) });
+            unsafe { self.accuse_damage(record) };
         }
     }
 
+    /// Looks for damage to a string that is freed, and notes it.
+    ///
+    /// # Safety
+    ///
+    /// As [`guard::is_untouched`].
+    #[inline]
+    pub(super) unsafe fn inspect_freed(&self, record: &Record) {
+        // SAFETY: as the caller promises.
+        if !unsafe { guard::is_untouched(record) } {
+            // SAFETY: as the caller promises.
+            unsafe { self.accuse_damage(record) };
+        }
+    }
+
+    /// Notes the damage that there is, and puts the prefix right, by which the string is still known.
+    ///
+    /// # Safety
+    ///
+    /// As [`guard::damage`].
     #[cold]
-    fn accuse_damage(&self, record: &Record, damage: Damage) {
-        let (kind, note) = match damage {
+    unsafe fn accuse_damage(&self, record: &Record) {
+        // SAFETY: as the caller promises.
+        let (kind, note) = match unsafe { guard::damage(record) } {
             Damage::Prefix(found) => (
                 Kind::Underrun,
                 format!(
@@ -231,17 +258,8 @@ impl Shared {
             Damage::Freed(dump) => (Kind::UseAfterFree, dump),
         };
         self.accuse_with(kind, record, None, vec![note]);
-    }
-
-    /// What a string in quarantine counts for, in bytes: its memory, and what is known of it.
-    #[inline]
-    fn weight(record: &Record) -> usize {
-        let memory = if record.paged {
-            pages::weight(record.byte_len)
-        } else {
-            record.byte_len as usize + BESIDE_DATA
-        };
-        memory + size_of::<Record>()
+        // SAFETY: a string's prefix is its allocator's to write, so ours.
+        unsafe { frame::set_prefix(record.string, record.byte_len) };
     }
 
     /// The string in `record` has been freed: its memory is poisoned, and is for the quarantine.
@@ -254,9 +272,9 @@ impl Shared {
         // SAFETY: the string is not yet freed, and nobody writes to it any more.
         unsafe { self.inspect(record) };
         // SAFETY: as above.
-        record.beginning = unsafe { guard::beginning(record) };
+        unsafe { guard::keep_beginning(record) };
         record.state = State::Freed;
-        if record.paged {
+        if record.surroundings == Surroundings::Pages {
             pages::protect(record.string);
         } else {
             // SAFETY: as above.
@@ -264,64 +282,95 @@ impl Shared {
         }
     }
 
-    /// Puts the string at `place`, which is [buried](Self::bury), into quarantine. Answers what has
-    /// to make room for it, which the caller gives back to its backend.
+    /// Puts the string at `place`, which is [buried](Self::bury), into quarantine.
     #[inline]
-    pub(super) fn admit(&self, shard: &mut Shard, place: Place) -> Option<Leaving> {
-        let weight = Self::weight(shard.at(place));
+    pub(super) fn admit(&self, part: &Spin<Shard>, mut shard: Guard<'_, Shard>, place: Place) {
         shard.quarantine(place);
-        let quarantined = self.quarantined.load(Ordering::Relaxed);
-        let leaving = if quarantined + weight > self.settings.quarantine {
-            shard.release_oldest(|record, is_kept| self.leave(record, is_kept))
-        } else {
-            None
+        let fits = shard.held <= shard.share;
+        drop(shard);
+        if !fits {
+            self.settle(part);
+        }
+    }
+
+    /// Has a part of the ledger hold no more than its share of the quarantine.
+    #[cold]
+    fn settle(&self, part: &Spin<Shard>) {
+        if !self.grant(part) && self.levy(part) {
+            self.grant(part);
+        }
+        self.trim(part);
+    }
+
+    /// Gives a part what it lacks, of what no part has. Answers whether there was enough.
+    fn grant(&self, part: &Spin<Shard>) -> bool {
+        let mut shard = part.lock();
+        let lack = shard.held.saturating_sub(shard.share);
+        let grant = |granted| lack.max(GRANT).min(self.settings.quarantine - granted);
+        let give = |granted| Some(granted + grant(granted));
+        let granted = self
+            .granted
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, give);
+        // It is never refused.
+        shard.share += granted.map_or(0, grant);
+        let is_enough = shard.held <= shard.share;
+        // Pages can be used no more.
+        if !is_enough && !self.settings.guard_pages {
+            shard.patience = PATIENCE;
+        }
+        is_enough
+    }
+
+    /// Takes what a part lacks from the one that has most, where the first has less than an even share
+    /// and is not to have more than the second. Answers whether it was so.
+    fn levy(&self, poor: &Spin<Shard>) -> bool {
+        let (share, lack) = {
+            let shard = poor.lock();
+            (shard.share, shard.held.saturating_sub(shard.share))
         };
-        // As a rule one string of a size comes and another one of that size leaves.
-        let left = leaving.as_ref().map_or(0, |leaving| leaving.weight);
-        if weight > left {
-            self.quarantined.fetch_add(weight - left, Ordering::Relaxed);
-        } else if weight < left {
-            self.quarantined.fetch_sub(left - weight, Ordering::Relaxed);
+        if share >= self.settings.quarantine / SHARDS {
+            return false;
         }
-        leaving
+        let Some(rich) = self.ledger.shards().max_by_key(|part| part.lock().share) else {
+            return false;
+        };
+        let is_rich = {
+            let mut shard = rich.lock();
+            let is_rich = shard.share >= share + lack;
+            shard.share -= if is_rich { lack } else { 0 };
+            is_rich
+        };
+        if is_rich {
+            self.trim(rich);
+            self.granted.fetch_sub(lack, Ordering::Relaxed);
+        }
+        is_rich
     }
 
-    /// What is to be done about a freed string that leaves the ledger.
-    #[inline]
-    fn leave(&self, record: &Record, is_kept: bool) -> Leaving {
-        // SAFETY: the memory is still there, and nobody may use it.
-        unsafe { self.inspect(record) };
-        Leaving {
-            string: record.string,
-            backend: record.backend,
-            weight: Self::weight(record),
-            is_kept,
-        }
-    }
-
-    /// Gives memory from quarantine back until the rest is within its limit.
-    #[inline]
-    pub(super) fn settle(&self) {
-        while self.quarantined.load(Ordering::Relaxed) > self.settings.quarantine {
-            if !self.release_any() {
+    /// Gives back what has been in a part's quarantine longest, until it holds no more than its share.
+    fn trim(&self, part: &Spin<Shard>) {
+        loop {
+            let mut shard = part.lock();
+            if shard.held <= shard.share {
                 return;
+            }
+            let leaving = shard.release_oldest(|record| self.leave(record));
+            // A backend may take its time.
+            drop(shard);
+            if let Some(leaving) = leaving {
+                leaving.release();
             }
         }
     }
 
-    /// Gives some string in quarantine back. Answers whether there was one.
-    #[cold]
-    fn release_any(&self) -> bool {
-        let mut shards = self.ledger.shards();
-        let leaving = shards.find_map(|shard| {
-            let mut shard = shard.lock();
-            shard.release_oldest(|record, is_kept| self.leave(record, is_kept))
-        });
-        let Some(leaving) = leaving else { return false };
-        self.quarantined
-            .fetch_sub(leaving.weight, Ordering::Relaxed);
-        leaving.release();
-        true
+    /// What is to be done about a freed string that leaves the ledger.
+    fn leave(&self, record: &Record) -> Leaving {
+        // SAFETY: the memory is still there, and nobody may use it.
+        unsafe { self.inspect_freed(record) };
+        Leaving {
+            string: record.string,
+            backend: record.backend,
+        }
     }
 
     /// Ends the session, once.
@@ -329,8 +378,7 @@ impl Shared {
         if !self.is_open.swap(false, Ordering::Relaxed) {
             return Report::default();
         }
-        let freed = self.ledger.freed();
-        let records = self.ledger.drain();
+        let (records, stats) = self.ledger.drain();
         let survivors = records.iter().filter(|record| record.state == State::Live);
         current::unregister(self, survivors);
         for record in &records {
@@ -338,17 +386,14 @@ impl Shared {
         }
         Report {
             violations: mem::take(&mut self.violations.lock()),
-            stats: Stats {
-                allocated: self.ledger.allocated(),
-                freed,
-            },
+            stats,
         }
     }
 
     /// Says what there is to say of a string in the end, and lets go of it.
     fn close(&self, record: &Record) {
         if record.state == State::Freed {
-            return self.leave(record, false).release();
+            return self.leave(record).release();
         }
         // SAFETY: a live string's memory is there, and nobody has business behind its data.
         unsafe { self.inspect(record) };
@@ -367,28 +412,22 @@ impl Shared {
 /// For what a thread frees while the session is ending.
 impl Drop for Shared {
     fn drop(&mut self) {
-        let records = self.ledger.drain();
+        let (records, _) = self.ledger.drain();
         let freed = records.iter().filter(|record| record.state == State::Freed);
-        freed.for_each(|record| self.leave(record, false).release());
+        freed.for_each(|record| self.leave(record).release());
     }
 }
 
-/// A freed string that has left the ledger, and whose memory is to go back where it came from.
-pub(super) struct Leaving {
+/// A freed string that has left the quarantine, and whose memory is to go back where it came from.
+struct Leaving {
     string: NonNull<u16>,
     backend: Inner,
-    weight: usize,
-    /// Whether the ledger keeps the memory at hand after all.
-    is_kept: bool,
 }
 
 impl Leaving {
     /// Gives the memory back.
-    #[inline]
-    pub(super) fn release(self) {
-        if !self.is_kept {
-            // SAFETY: its owner freed it, and the quarantine was all that kept it.
-            unsafe { self.backend.free(self.string) };
-        }
+    fn release(self) {
+        // SAFETY: its owner freed it, and the quarantine was all that kept it.
+        unsafe { self.backend.free(self.string) };
     }
 }

@@ -11,10 +11,13 @@ use core::panic::Location;
 use core::sync::atomic::{AtomicU8, Ordering};
 use std::backtrace::{Backtrace, BacktraceStatus};
 
+/// A line of the program.
+pub(super) type Line = &'static Location<'static>;
+
 /// What is known of every site, and cheap to copy.
 #[derive(Clone, Copy)]
 pub(super) struct Moment {
-    pub(super) location: &'static Location<'static>,
+    pub(super) location: Line,
     pub(super) thread: ThreadTag,
 }
 
@@ -23,6 +26,13 @@ impl Moment {
     pub(super) fn here() -> Self {
         let location = Location::caller();
         let thread = THREAD.with(Thread::tag);
+        Self { location, thread }
+    }
+
+    /// Now, on this thread, for the line that called.
+    #[inline]
+    pub(super) fn on(thread: &Thread, location: Line) -> Self {
+        let thread = thread.tag();
         Self { location, thread }
     }
 
@@ -50,23 +60,12 @@ pub(super) struct More {
 impl Site {
     /// Here and now, on this thread, for the line that called.
     #[inline]
-    pub(super) fn at(location: &'static Location<'static>) -> Self {
-        THREAD.with(|thread| Self::on(thread, location))
-    }
-
-    /// As [`at`](Self::at), for who has the thread at hand.
-    #[inline]
-    pub(super) fn on(thread: &Thread, location: &'static Location<'static>) -> Self {
-        let is_plain = thread.calls.get() == 0 && !are_backtraces_wanted();
-        let moment = Moment {
-            location,
-            thread: thread.tag(),
-        };
-        moment.with(if is_plain { None } else { More::now() })
+    pub(super) fn at(location: Line) -> Self {
+        THREAD.with(|thread| Moment::on(thread, location).with(More::on(thread)))
     }
 
     /// As [`at`](Self::at), in a call that is about to run.
-    pub(super) fn of_call(location: &'static Location<'static>, call: &Arc<Frame>) -> Self {
+    pub(super) fn of_call(location: Line, call: &Arc<Frame>) -> Self {
         let mut site = Self::at(location);
         site.more = More::with(Some(Arc::clone(call)));
         site
@@ -82,6 +81,13 @@ impl Site {
 }
 
 impl More {
+    /// What there is to know here and now, on this thread.
+    #[inline]
+    pub(super) fn on(thread: &Thread) -> Option<Arc<Self>> {
+        let is_plain = thread.calls.get() == 0 && !are_backtraces_wanted();
+        if is_plain { None } else { Self::now() }
+    }
+
     #[cold]
     fn now() -> Option<Arc<Self>> {
         Self::with(Frame::innermost())
@@ -119,8 +125,9 @@ fn are_backtraces_wanted() -> bool {
         wanted
     }
     match WANTED.load(Ordering::Relaxed) {
+        NO => false,
         UNKNOWN => ask() == YES,
-        wanted => wanted == YES,
+        _ => true,
     }
 }
 

@@ -8,40 +8,35 @@ use core::fmt::Write;
 const SHOWN: usize = 32;
 
 /// How a string begins: enough for a report, and small enough to be kept of every string.
-#[derive(Clone, Copy)]
-pub(super) struct Beginning {
-    bytes: [u8; SHOWN],
-    len: u8,
-}
+#[derive(Clone, Copy, Default)]
+pub(super) struct Beginning([u8; SHOWN]);
 
-impl Default for Beginning {
-    fn default() -> Self {
-        Self {
-            bytes: [0; SHOWN],
-            len: 0,
-        }
-    }
-}
-
-#[allow(clippy::cast_possible_truncation)] // What is shown is short.
 impl Beginning {
     /// The beginning of `data`.
-    #[inline]
     pub(super) fn of(data: &[u8]) -> Self {
-        if let Some((&bytes, _)) = data.split_first_chunk() {
-            let len = SHOWN as u8;
-            return Self { bytes, len };
-        }
         let mut beginning = Self::default();
-        beginning.bytes[..data.len()].copy_from_slice(data);
-        beginning.len = data.len() as u8;
+        beginning.set(data);
         beginning
+    }
+
+    /// Makes this the beginning of `data`.
+    #[inline]
+    pub(super) fn set(&mut self, data: &[u8]) {
+        // In two halves: what was written in halves can be read so without a wait.
+        let (start, end) = self.0.split_at_mut(SHOWN / 2);
+        match data.as_chunks::<{ SHOWN / 2 }>().0 {
+            [first, second, ..] => {
+                start.copy_from_slice(first);
+                end.copy_from_slice(second);
+            }
+            _ => self.0[..data.len()].copy_from_slice(data),
+        }
     }
 
     /// The text of a string of `byte_len` bytes that begins like this: quoted and escaped, with
     /// an ellipsis where it goes on.
     pub(super) fn text(&self, byte_len: u32) -> String {
-        let bytes = &self.bytes[..usize::from(self.len)];
+        let bytes = &self.0[..SHOWN.min(byte_len as usize)];
         let units = bytes
             .chunks_exact(2)
             .map(|unit| u16::from_ne_bytes([unit[0], unit[1]]));

@@ -18,7 +18,7 @@ pub(super) struct Thread {
     /// How many [calls](super::Call) run.
     pub(super) calls: Cell<u32>,
     /// How many strings the thread has allocated under audit.
-    pub(super) allocated: Cell<u64>,
+    allocated: Cell<u64>,
     /// Which part of the ledger had the thread's last string.
     pub(super) shard: Cell<usize>,
     tag: Cell<Option<ThreadTag>>,
@@ -45,6 +45,14 @@ pub(super) struct ThreadTag(u32);
 static NAMES: Lock<Vec<String>> = Lock::new(Vec::new());
 
 impl Thread {
+    /// Counts a string: how many the thread had allocated before.
+    #[inline]
+    pub(super) fn next_serial(&self) -> u64 {
+        let serial = self.allocated.get();
+        self.allocated.set(serial + 1);
+        serial
+    }
+
     #[inline]
     pub(super) fn tag(&self) -> ThreadTag {
         self.tag.get().unwrap_or_else(|| self.register())

@@ -7,23 +7,23 @@ use super::audited::Inner;
 use super::current::{self, Outsider, Watcher};
 use super::guard;
 use super::kind::Kind;
-use super::ledger::Ledger;
+use super::ledger::{Ledger, Shard};
 use super::older;
-use super::record::{Record, State};
+use super::places::Place;
+use super::record::{Record, State, Surroundings};
 use super::shared::Shared;
-use super::site::Site;
+use super::site::{Line, Moment, More, Site};
 use super::thread::THREAD;
 use super::violation::{Action, Event};
 use crate::backend::Fact;
 use crate::error::AllocError;
 use crate::frame;
 use crate::layout::BlockLayout;
+use crate::lock::Guard;
 use alloc::format;
 use alloc::vec;
 use core::panic::Location;
 use core::ptr::{NonNull, null};
-
-pub(super) type Line = &'static Location<'static>;
 
 /// Calls `op` with the record of a string, if `session` has it. Where `op` buries the string, it goes
 /// into quarantine.
@@ -34,18 +34,14 @@ fn with_record_in<R>(
     op: impl FnOnce(&mut Record) -> R,
 ) -> Option<R> {
     let address = string.addr().get();
-    let mut shard = session.ledger.shard(address).lock();
+    let part = session.ledger.shard(address);
+    let mut shard = part.lock();
     let place = shard.find(address)?;
     let record = shard.at(place);
     let was_freed = record.state == State::Freed;
     let result = op(record);
     if !was_freed && record.state == State::Freed {
-        let leaving = session.admit(&mut shard, place);
-        drop(shard);
-        if let Some(leaving) = leaving {
-            leaving.release();
-        }
-        session.settle();
+        session.admit(part, shard, place);
     }
     Some(result)
 }
@@ -55,10 +51,10 @@ fn with_record_in<R>(
 pub(super) fn with_record<R>(
     watcher: Watcher<'_>,
     string: NonNull<u16>,
-    mut op: impl FnMut(&Shared, &mut Record) -> R,
+    op: impl Fn(&Shared, &mut Record) -> R + Copy,
 ) -> Option<R> {
-    current::find_map(watcher, |session| {
-        with_record_in(session, string, |record| op(session, record))
+    current::find_map(watcher, move |session| {
+        with_record_in(session, string, move |record| op(session, record))
     })
 }
 
@@ -126,6 +122,7 @@ pub(super) unsafe fn allocate(
 /// # Safety
 ///
 /// As [`Backend::allocate`](crate::backend::Backend::allocate).
+#[inline]
 unsafe fn allocate_in(
     session: &Shared,
     inner: Inner,
@@ -133,55 +130,63 @@ unsafe fn allocate_in(
     bytes: u32,
     line: Line,
 ) -> Option<NonNull<u16>> {
-    let (site, serial) = THREAD.with(|thread| {
-        let serial = thread.allocated.get();
-        thread.allocated.set(serial + 1);
-        (Site::on(thread, line), serial)
-    });
-    if session.is_to_fail(bytes, &site) {
+    if session.is_to_fail(bytes, line) {
         return None;
     }
+    let more = THREAD.with(More::on);
     let readable = readable_bytes(session, source, bytes, line);
     let (inner, paged) = session.source(inner);
-    let fenced = guard::with_fence(bytes).filter(|_| !paged);
-    let capacity = fenced.unwrap_or(bytes);
-    // In place, field by field: what is assembled elsewhere and then copied is waited for.
-    let describe = |record: &mut Record| {
-        record.renew(bytes, site, session.epoch(), serial);
-        record.capacity = capacity;
-        record.fenced = fenced.is_some();
-        record.paged = paged;
-        record.unwritten = source.is_null();
-        // SAFETY: the string is as long as it has to be, and nobody else knows it; the source can be
-        // read that far.
-        unsafe { write_string(record, source, readable) };
-        record.string
+    let (capacity, surroundings) = match guard::with_fence(bytes) {
+        _ if paged => (bytes, Surroundings::Pages),
+        Some(capacity) => (capacity, Surroundings::Fence),
+        None => (bytes, Surroundings::Bare),
     };
 
     let hint = THREAD.with(|thread| thread.shard.get());
     let mut shard = session.ledger.nth(hint).lock();
-    if let Some(place) = shard.take_spare(capacity, inner) {
-        let record = shard.at(place);
+    let place = match shard.reuse(capacity, inner) {
+        Some(place) => place,
+        None => {
+            drop(shard);
+            let place;
+            (shard, place) = take_in(session, inner, capacity, surroundings)?;
+            place
+        }
+    };
+    let record = shard.at(place);
+    if record.state == State::Freed {
         // SAFETY: its memory was kept, and nobody may use it.
-        unsafe { session.inspect(record) };
-        return Some(describe(record));
+        unsafe { session.inspect_freed(record) };
     }
-    drop(shard);
+    let (moment, serial) = THREAD.with(|thread| (Moment::on(thread, line), thread.next_serial()));
+    record.renew(bytes, moment.with(more), session.epoch(), serial);
+    // SAFETY: the string is as long as it has to be, and nobody else knows it; the source can be read
+    // that far.
+    unsafe { write_string(record, source, readable) };
+    Some(record.string)
+}
 
+/// A new string of `capacity` bytes, its record in the ledger but yet to be written.
+#[cold]
+fn take_in(
+    session: &Shared,
+    inner: Inner,
+    capacity: u32,
+    surroundings: Surroundings,
+) -> Option<(Guard<'_, Shard>, Place)> {
     // SAFETY: a null source has nothing to read.
     let string = unsafe { inner.allocate(null(), capacity) }?;
-    let mut record = Record::new(string, inner);
-    describe(&mut record);
     let address = string.addr().get();
     current::remove_outsider(address);
     current::forget_elsewhere(address, Some(session));
     session.ledger.widen(address);
     THREAD.with(|thread| thread.shard.set(Ledger::index(address)));
     let mut shard = session.ledger.shard(address).lock();
-    if let Some(vanished) = shard.insert(record) {
-        session.accuse_vanished(vanished);
+    let (place, vanished) = shard.insert(Record::new(string, inner, capacity, surroundings));
+    if let Some(vanished) = vanished {
+        session.accuse_vanished(shard.at(vanished));
     }
-    Some(string)
+    Some((shard, place))
 }
 
 /// Writes the new string in `record`: `readable` bytes from its source, zeros behind them, and what
@@ -192,12 +197,16 @@ unsafe fn allocate_in(
 /// The string has room for `record.capacity` bytes, and nobody else knows it yet. The source is null or
 /// can be read that far.
 #[inline]
-unsafe fn write_string(record: &Record, source: *const u8, readable: usize) {
-    if record.unwritten {
+unsafe fn write_string(record: &mut Record, source: *const u8, readable: usize) {
+    let bytes = record.byte_len as usize;
+    if source.is_null() {
+        record.unwritten = true;
         // SAFETY: as the caller promises.
         unsafe { guard::mark_unwritten(record) };
+    } else if readable == bytes && bytes <= frame::SHORT {
+        // SAFETY: as the caller promises.
+        unsafe { frame::copy_short(source, record.string.cast().as_ptr(), bytes) };
     } else {
-        let bytes = record.byte_len as usize;
         // SAFETY: as the caller promises.
         unsafe { frame::copy_and_fill(record.string, source, readable, bytes) };
     }
@@ -237,7 +246,7 @@ fn shorter_source(session: &Shared, source: *const u8, bytes: u32, line: Line) -
 /// will do.
 #[inline]
 pub(super) unsafe fn free(watcher: Watcher<'_>, inner: Inner, string: NonNull<u16>, line: Line) {
-    let known = with_record(watcher, string, |session, record| {
+    let known = with_record(watcher, string, move |session, record| {
         // SAFETY: its owner uses it no more, as the caller promises.
         unsafe { free_record(session, record, Action::Freed, line) };
     });

@@ -13,6 +13,9 @@ use std::ptr::{null, null_mut};
 /// Calls within calls.
 const DEEPEST: usize = 4;
 
+/// The bytes behind a string's data that an audit looks at: the terminator and guard bytes.
+const TAIL: usize = 16;
+
 /// Runs a program.
 pub(super) struct Actor {
     pub(super) manner: Manner,
@@ -268,7 +271,7 @@ impl Actor {
                 if !text.is_ours {
                     return;
                 }
-                let offset = from + usize::from(*offset) % (text.span() + 16 - from);
+                let offset = from + usize::from(*offset) % (text.bytes.len() + TAIL - from);
                 flip(text.raw, offset.cast_signed());
                 if !text.flipped.remove(&offset) {
                     text.flipped.insert(offset);

@@ -32,7 +32,7 @@ pub(super) struct Text {
     handed_over: Option<usize>,
     is_without_source: bool,
     was_moved: bool,
-    /// What was written around it, or into it after its free: the offsets from the data.
+    /// What was written behind it, or into it after its free: the offsets from the data.
     pub(super) flipped: BTreeSet<usize>,
     /// The same of its prefix.
     pub(super) prefix: [bool; 4],
@@ -42,11 +42,6 @@ impl Text {
     /// The offset of the end of data and terminator.
     pub(super) fn end(&self) -> usize {
         self.bytes.len().next_multiple_of(2) + 2
-    }
-
-    /// The same, filled up to whole words.
-    pub(super) fn span(&self) -> usize {
-        self.end().next_multiple_of(8)
     }
 
     pub(super) fn is_damaged(&self) -> bool {
@@ -61,11 +56,10 @@ impl Text {
 
     /// What a look at its surroundings finds.
     fn damage(&self) -> Option<Kind> {
-        let first = self.flipped.first();
-        match (self.state, first) {
-            (State::Freed, Some(&first)) if first < self.span() => Some(Kind::UseAfterFree),
-            (_, Some(_)) => Some(Kind::Overrun),
-            (_, None) => self.prefix.contains(&true).then_some(Kind::Underrun),
+        match self.state {
+            _ if self.flipped.is_empty() => self.prefix.contains(&true).then_some(Kind::Underrun),
+            State::Freed => Some(Kind::UseAfterFree),
+            State::Live | State::Pending => Some(Kind::Overrun),
         }
     }
 }
