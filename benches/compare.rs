@@ -35,7 +35,7 @@ impl Pair {
 }
 
 /// `work`, as often as it is asked for. What it makes is dropped in the same time.
-fn variant<'a, R>(mut work: impl FnMut() -> R + 'a) -> Variant<'a> {
+fn variant<'a, R>(mut work: impl FnMut() -> R + Send + 'a) -> Variant<'a> {
     Box::new(move |repeats| {
         time(|| {
             for _ in 0..repeats {

@@ -27,7 +27,7 @@ const KINDS: [(&str, &str); 5] = [
 const LENGTHS: [usize; 6] = [8, 64, 256, 1024, 4096, 65536];
 
 /// `work`, as often as it is asked for. What it makes is dropped in the same time.
-fn variant<'a, R>(mut work: impl FnMut() -> R + 'a) -> Variant<'a> {
+fn variant<'a, R>(mut work: impl FnMut() -> R + Send + 'a) -> Variant<'a> {
     Box::new(move |repeats| {
         time(|| {
             for _ in 0..repeats {

@@ -253,6 +253,7 @@ mod pages {
         const ALONE: &str = "PORTABLE_BSTR_TEST_ALONE";
         if std::env::var_os(ALONE).is_some() {
             a_quarantine_of_pages_has_its_limit_and_gives_them_back();
+            a_pinned_string_that_outlives_its_session_gives_its_pages_back_in_the_end();
             return;
         }
         let mut again = common::this_program();
@@ -281,5 +282,19 @@ mod pages {
             .filter(|string| is_mapped(string.addr()))
             .count();
         assert_eq!(mapped, 0);
+    }
+
+    /// By whom they were allocated is not forgotten with the session.
+    fn a_pinned_string_that_outlives_its_session_gives_its_pages_back_in_the_end() {
+        let session = Session::builder().guard_pages().start();
+        let string = ready();
+        // SAFETY: the string is live.
+        assert_eq!(unsafe { SysAddRefString(string) }, S_OK);
+        assert_eq!(kinds(&session.finish()), [Kind::UnbalancedPin, Kind::Leak]);
+        free(string);
+        assert!(is_mapped(string.addr()), "it is pinned");
+        // SAFETY: it was pinned once.
+        unsafe { SysReleaseString(string) };
+        assert!(!is_mapped(string.addr()));
     }
 }

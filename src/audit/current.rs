@@ -160,13 +160,6 @@ pub(super) fn add_outsider(address: usize, outsider: Outsider) {
     REGISTRY.lock().add(address, outsider);
 }
 
-/// The backend of a string that no session answers for.
-pub(super) fn outsiders_backend(address: usize) -> Option<Inner> {
-    let registry = REGISTRY.lock();
-    let outsider = registry.outsiders.get(&address)?;
-    Some(outsider.backend)
-}
-
 /// Forgets a string that no session answers for, where it was known.
 #[inline]
 pub(super) fn remove_outsider(address: usize) -> Option<Outsider> {

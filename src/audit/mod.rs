@@ -64,7 +64,7 @@
 //! # Fuzzing your own code
 //!
 //! An [`Interface`] holds functions of one's own, and runs random programs of calls against them under
-//! audit. With the feature `proptest`, here is all that it takes:
+//! audit, which the feature `proptest` or `arbitrary` makes:
 //!
 //! ```
 //! use portable_bstr::audit::Interface;
@@ -105,6 +105,7 @@
 //!         .method("get_Status", |browser, [], [text], []| unsafe { browser.get_status(text) })
 //! }
 //!
+//! // With `proptest`:
 //! proptest! {
 //!     #[test]
 //!     fn a_browser_keeps_the_rules(program in programs(browser())) {
@@ -119,12 +120,30 @@
 //! #     Ok(())
 //! # });
 //! # let failure = failure.unwrap_err().to_string();
-//! # println!("{failure}");
 //! # let (_, minimal) = failure.split_once("minimal failing input: ").unwrap();
 //! # assert_eq!(minimal, "[\n    put_Status([in] \"a\"),\n    put_Status([in] NULL),\n]");
+//! #
+//! # macro_rules! fuzz_target {
+//! #     (|$calls:ident: $type:ty| $code:block) => {{
+//! #         fn target($calls: $type) $code
+//! #         let found = (0..10_000_u64).find(|&seed| {
+//! #             let noise = core::iter::successors(Some(seed), |last| Some(last ^ last << 13 ^ last >> 7));
+//! #             let bytes: Vec<u8> = noise.skip(9).take(64).flat_map(u64::to_le_bytes).collect();
+//! #             let calls = arbitrary::Unstructured::new(&bytes).arbitrary().unwrap();
+//! #             std::panic::catch_unwind(|| target(calls)).is_err()
+//! #         });
+//! #         assert!(found.is_some());
+//! #     }};
+//! # }
+//!
+//! // With `cargo fuzz`, in a target that begins with `#![no_main]` and `use libfuzzer_sys::fuzz_target`:
+//! fuzz_target!(|calls: Vec<(usize, Vec<portable_bstr::BSTR>, bool)>| {
+//!     let browser = browser();
+//!     browser.run(&browser.program(calls)).assert_clean();
+//! });
 //! ```
 //!
-//! It fails at once, and shrinks to the calls and strings that the mistake takes:
+//! Either finds the mistake at once. `proptest` then looks for the calls and strings that it takes:
 //!
 //! ```text
 //! minimal failing input: program = [
@@ -133,20 +152,8 @@
 //! ]
 //! ```
 //!
-//! with the report of a double free: where `put_Status` returns early, `status` still points to what it
+//! with the report of a double free: where `put_status` returns early, `status` still points to what it
 //! freed. [`Interface::sweep`] has, besides, every allocation of a program fail once.
-//!
-//! With `cargo fuzz` it is the same `browser()`, and any calls at all make a program:
-//!
-//! ```ignore
-//! #![no_main]
-//! use portable_bstr::BSTR;
-//!
-//! libfuzzer_sys::fuzz_target!(|calls: Vec<(usize, Vec<BSTR>, bool)>| {
-//!     let browser = browser();
-//!     browser.run(&browser.program(calls)).assert_clean();
-//! });
-//! ```
 //!
 //! # Catching a stray write in the act
 //!
@@ -240,6 +247,10 @@ mod pages {
     pub(super) static PAGES: crate::backend::Native = NATIVE;
 
     pub(super) fn protect(_: NonNull<u16>) {}
+
+    pub(super) fn owner(_: NonNull<u16>) -> Option<super::audited::Inner> {
+        None
+    }
 
     pub(super) fn weight(_: u32) -> usize {
         0

@@ -9,6 +9,7 @@
 //! A string stands as near to the end of its pages as its alignment to a pointer lets it. When it is
 //! freed its pages lose their access too.
 
+use super::audited::Inner;
 use crate::backend::{Backend, pins};
 use crate::error::AllocError;
 use crate::frame;
@@ -95,6 +96,14 @@ pub(super) fn protect(string: NonNull<u16>) {
     if let Some(mapping) = PAGES.mappings.lock().get(&string.addr().get()) {
         mapping.protect();
     }
+}
+
+/// The backend of a string that has pages.
+pub(super) fn owner(string: NonNull<u16>) -> Option<Inner> {
+    let mappings = PAGES.mappings.lock();
+    mappings
+        .contains_key(&string.addr().get())
+        .then_some(&PAGES)
 }
 
 /// The bytes that a string of `bytes` bytes takes, at the least.

@@ -9,6 +9,7 @@ use super::guard;
 use super::kind::Kind;
 use super::ledger::{Ledger, Shard};
 use super::older;
+use super::pages;
 use super::places::Place;
 use super::record::{Record, State, Surroundings};
 use super::shared::Shared;
@@ -363,9 +364,10 @@ pub(super) unsafe fn release(watcher: Watcher<'_>, inner: Inner, string: NonNull
         }
     });
     if known.is_none() {
-        let backend = current::outsiders_backend(string.addr().get());
+        // It may have been freed since its session ended, and nobody know it any more but its pages.
+        let backend = pages::owner(string).unwrap_or(inner);
         // SAFETY: as the caller promises.
-        unsafe { backend.unwrap_or(inner).release(string) };
+        unsafe { backend.release(string) };
     }
 }
 
