@@ -157,6 +157,12 @@ impl Conversions {
         assert_eq!(lossy.as_str() == string, is_even && strict.is_some());
         if let Some(mut text) = strict {
             assert_eq!(string == text.as_str(), is_even);
+            if let Some(at) = usize::from(self.skipped).checked_rem(units.len()) {
+                let mut other = string.clone();
+                other.as_mut_wide()[at] ^= 1;
+                assert!(other != text, "another unit at {at}");
+                assert_eq!(other.cmp(&string), other.as_wide().cmp(units), "order");
+            }
             text.push('\0');
             assert!(string != text, "one NUL more");
             text.pop();
