@@ -11,7 +11,7 @@ mod plot;
 mod variants;
 
 use common::median;
-use patterns::PATTERNS;
+use patterns::{PATTERNS, Text};
 use std::collections::BTreeMap;
 use std::env;
 use std::process::Command;
@@ -30,9 +30,11 @@ type Speeds = BTreeMap<(usize, usize, usize), f64>;
 const MEASURE: &str = "measure";
 
 fn main() {
-    if env::args().any(|argument| argument == MEASURE) {
-        measure();
-        return;
+    let mut arguments = env::args().skip(1);
+    if let (Some(first), Some(process)) = (arguments.next(), arguments.next())
+        && first == MEASURE
+    {
+        return measure(process.parse().expect("a number"));
     }
     let speeds = speeds_of_processes();
     for (pattern, (name, _)) in PATTERNS.iter().enumerate() {
@@ -44,18 +46,22 @@ fn main() {
     }
 }
 
-/// Prints every speed that this process can measure, a line each.
-fn measure() {
+/// Prints every speed that this process can measure, a line each. The number of the process moves blocks
+/// to other places, as in one it can be slow to be.
+fn measure(process: usize) {
     // From here on glibc's `malloc` keeps what is freed, rather than to give it to the system and ask for it
     // again, which would be all that is seen of long strings.
     drop(vec![0_u8; 32 << 20]);
-    let text = vec![0x61; LENGTHS[LENGTHS.len() - 1]];
     for (pattern, (_, run)) in PATTERNS.iter().enumerate() {
         for (length, units) in LENGTHS.iter().enumerate() {
-            let (numbers, mut variants) = variants::here(*run, &text[..*units]);
+            let text = Text::new(*units);
+            let (numbers, mut variants) = variants::here(*run, &text);
             // On a thread of its own, which has kept back no block of another length.
             let speeds = thread::scope(|scope| {
-                let speeds = scope.spawn(|| common::speeds(&mut variants));
+                let speeds = scope.spawn(|| {
+                    let _moves = vec![0_u8; process * 600];
+                    common::speeds(&mut variants)
+                });
                 speeds.join().expect("it does not panic")
             });
             for (variant, speed) in numbers.iter().zip(speeds) {
@@ -71,7 +77,8 @@ fn speeds_of_processes() -> Speeds {
     let program = env::current_exe().expect("this program is a file");
     for process in 0..2 * PROCESSES {
         let mut command = Command::new(&program);
-        command.arg(MEASURE).env_remove("OANOCACHE");
+        command.args([MEASURE, &process.to_string()]);
+        command.env_remove("OANOCACHE");
         if process % 2 == 1 {
             command.env("OANOCACHE", "1");
         }

@@ -1,6 +1,6 @@
 //! In which order strings are allocated and freed, and on which threads.
 
-use crate::common::{on_two_threads, time};
+use crate::common::{on_two_threads, random, time};
 use crate::variants::Strings;
 use std::sync::Mutex;
 use std::sync::mpsc::sync_channel;
@@ -41,17 +41,41 @@ pub(crate) const PATTERNS: [(&str, Pattern); 6] = [
     ),
 ];
 
+/// What strings are copied from.
+pub(crate) struct Text {
+    text: Vec<u16>,
+    /// In code units.
+    len: usize,
+}
+
+impl Text {
+    /// The text is longer than a string and strings begin anywhere in it: where all were copied from one
+    /// place, a block that lies unluckily to that, some pages off, would be slow and another not.
+    const PLACES: usize = 64;
+    const STEP: usize = 32;
+
+    pub(crate) fn new(len: usize) -> Self {
+        let text = vec![0x61; len + Self::PLACES * Self::STEP];
+        Self { text, len }
+    }
+
+    fn at(&self, number: usize) -> &[u16] {
+        let start = number % Self::PLACES * Self::STEP;
+        &self.text[start..start + self.len]
+    }
+}
+
 /// As many strings as are live at a time, where that is more than one.
-fn batch(text: &[u16]) -> usize {
+fn batch(text: &Text) -> usize {
     const MOST_UNITS: usize = 4 << 20;
-    (MOST_UNITS / text.len().max(1)).min(1000)
+    (MOST_UNITS / text.len.max(1)).min(1000)
 }
 
 /// Runs the pattern over copies of `text` so many times.
 pub(crate) fn run<S: Strings>(
     pattern: Pattern,
     strings: &S,
-    text: &[u16],
+    text: &Text,
     repeats: usize,
 ) -> Duration {
     match pattern {
@@ -81,15 +105,15 @@ pub(crate) fn run<S: Strings>(
     }
 }
 
-fn in_turn<S: Strings>(strings: &S, text: &[u16], repeats: usize) {
-    for _ in 0..repeats {
-        strings.free(strings.allocate(text));
+fn in_turn<S: Strings>(strings: &S, text: &Text, repeats: usize) {
+    for number in 0..repeats {
+        strings.free(strings.allocate(text.at(number)));
     }
 }
 
 fn batches<S: Strings>(
     strings: &S,
-    text: &[u16],
+    text: &Text,
     repeats: usize,
     free: impl Fn(&mut Vec<S::String>),
 ) -> Duration {
@@ -102,24 +126,19 @@ fn batches<S: Strings>(
     })
 }
 
-fn fill<S: Strings>(strings: &S, text: &[u16], live: &mut Vec<S::String>) {
-    for _ in 0..live.capacity() {
-        live.push(strings.allocate(text));
+fn fill<S: Strings>(strings: &S, text: &Text, live: &mut Vec<S::String>) {
+    for number in 0..live.capacity() {
+        live.push(strings.allocate(text.at(number)));
     }
 }
 
 /// Which of those that are left goes next, until none is: the same each time.
 fn shuffled(count: usize) -> Vec<usize> {
-    let mut state = 1_u32;
-    let next = |left| {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 8) as usize % left
-    };
-    (1..=count).rev().map(next).collect()
+    (1..=count).rev().map(random()).collect()
 }
 
 /// One thread frees a batch while the other allocates the next one. Waiting is not counted.
-fn producer_and_consumer<S: Strings>(strings: &S, text: &[u16], repeats: usize) -> Duration {
+fn producer_and_consumer<S: Strings>(strings: &S, text: &Text, repeats: usize) -> Duration {
     let (give, take) = sync_channel::<Vec<S::String>>(1);
     let take = Mutex::new(take);
     on_two_threads(|which, _| {

@@ -4,7 +4,7 @@
 #![allow(clippy::cast_possible_truncation)] // No text is that long.
 
 use crate::common::Variant;
-use crate::patterns::{self, Pattern};
+use crate::patterns::{self, Pattern, Text};
 use portable_bstr::backend::Portable;
 use portable_bstr::heap::Global;
 use portable_bstr::sys::{OleAut, SysAllocStringLen, SysFreeString};
@@ -30,7 +30,7 @@ pub(crate) trait Strings: Send + Sync {
 }
 
 /// Those that this process can measure, with their numbers.
-pub(crate) fn here(pattern: Pattern, text: &[u16]) -> (Vec<usize>, Vec<Variant<'_>>) {
+pub(crate) fn here(pattern: Pattern, text: &Text) -> (Vec<usize>, Vec<Variant<'_>>) {
     let libc = ByHand { malloc, free };
     let mut variants = vec![of(0, libc, pattern, text)];
     if env::var_os("OANOCACHE").is_some() {
@@ -55,7 +55,7 @@ fn of<S: Strings + 'static>(
     number: usize,
     strings: S,
     pattern: Pattern,
-    text: &[u16],
+    text: &Text,
 ) -> (usize, Variant<'_>) {
     let variant = move |repeats| patterns::run(pattern, &strings, text, repeats);
     (number, Box::new(variant))

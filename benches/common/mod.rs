@@ -1,9 +1,10 @@
 //! Ratios that hold from one run to the next.
 //!
 //! A time by itself says little: the machine has moods, and another one has others. So the variants of
-//! a thing are timed side by side, in rounds, each round beginning with another variant; each round
-//! gives each variant its ratio to the first, and the median of the rounds is what counts. A thread
-//! stays on one processor and is measured by the time it had there, not by the clock on the wall.
+//! a thing are timed side by side, in rounds, each in another order, as what a variant leaves behind is
+//! the next one's to suffer; each round gives each variant its ratio to the first, and the median of the
+//! rounds is what counts. A thread stays on one processor and is measured by the time it had there, not by
+//! the clock on the wall.
 
 #![allow(dead_code)] // Each bench is a program of its own and uses a part of this.
 
@@ -27,16 +28,29 @@ pub(crate) fn speeds(variants: &mut [Variant<'_>]) -> Vec<f64> {
     let repeats = repeats(&mut variants[0]);
     let mut speeds = vec![Vec::new(); variants.len()];
     let mut times = vec![0.0; variants.len()];
-    for round in 0..ROUNDS {
-        for turn in 0..variants.len() {
-            let which = (round + turn) % variants.len();
-            times[which] = variants[which](repeats).as_secs_f64();
+    let mut order: Vec<usize> = (0..variants.len()).collect();
+    let mut random = random();
+    for _ in 0..ROUNDS {
+        for left in (1..order.len()).rev() {
+            order.swap(left, random(left + 1));
+        }
+        for which in &order {
+            times[*which] = variants[*which](repeats).as_secs_f64();
         }
         for (speeds, time) in speeds.iter_mut().zip(&times) {
             speeds.push(times[0] / time);
         }
     }
     speeds.into_iter().map(median).collect()
+}
+
+/// Numbers below the one asked for, the same ones each time.
+pub(crate) fn random() -> impl FnMut(usize) -> usize {
+    let mut state = 1_u32;
+    move |below| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as usize % below
+    }
 }
 
 /// How many times fill a turn.
