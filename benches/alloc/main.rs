@@ -55,16 +55,16 @@ fn measure(process: usize) {
     for (pattern, (_, run)) in PATTERNS.iter().enumerate() {
         for (length, units) in LENGTHS.iter().enumerate() {
             let text = Text::new(*units);
-            let (numbers, mut variants) = variants::here(*run, &text);
             // On a thread of its own, which has kept back no block of another length.
             let speeds = thread::scope(|scope| {
                 let speeds = scope.spawn(|| {
                     let _moves = vec![0_u8; process * 600];
-                    common::speeds(&mut variants)
+                    let (numbers, mut variants) = variants::here(*run, &text);
+                    (numbers, common::speeds(&mut variants))
                 });
                 speeds.join().expect("it does not panic")
             });
-            for (variant, speed) in numbers.iter().zip(speeds) {
+            for (variant, speed) in speeds.0.iter().zip(speeds.1) {
                 println!("{pattern} {length} {variant} {speed}");
             }
         }

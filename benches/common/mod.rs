@@ -15,7 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 /// One way of doing the thing that is compared: does it that many times, and answers how long that took.
-pub(crate) type Variant<'a> = Box<dyn FnMut(usize) -> Duration + Send + 'a>;
+pub(crate) type Variant<'a> = Box<dyn FnMut(usize) -> Duration + 'a>;
 
 const ROUNDS: usize = 15;
 
