@@ -219,7 +219,7 @@ impl Actor {
                 if !text.is_ours {
                     return;
                 }
-                let by = 1 + usize::from(*by) % (text.span() + 15);
+                let by = 1 + usize::from(*by) % (text.bytes.len() + TAIL - 1);
                 misuse(text.raw.wrapping_byte_add(by), *is_free);
                 self.model.accuse(Kind::MovedPointer);
             }
