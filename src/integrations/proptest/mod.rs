@@ -19,12 +19,13 @@
 //! use proptest::prelude::*;
 //! use proptest::test_runner::TestRunner;
 //!
-//! // Forgets that text may not be well-formed.
+//! // Forgets that there may be a NUL in a text.
 //! let failure = TestRunner::default().run(&any::<BSTR>(), |text| {
-//!     prop_assert_eq!(BSTR::from(text.to_string()), text);
+//!     let len = text.iter().take_while(|&&unit| unit != 0).count();
+//!     prop_assert_eq!(len, text.len());
 //!     Ok(())
 //! });
-//! assert!(failure.unwrap_err().to_string().ends_with(r#"minimal failing input: "\<D800>""#));
+//! assert!(failure.unwrap_err().to_string().ends_with(r#"minimal failing input: "\0""#));
 //! ```
 
 #[cfg(feature = "audit")]
