@@ -10,7 +10,7 @@ const LINES: [(usize, &str, &str); 5] = [
     (4, "mimalloc", "#2563eb"),
     (5, "jemalloc", "#16a34a"),
     (0, "malloc", "#52525b"),
-    (1, "Box<[u16]>", "#a1a1aa"),
+    (1, "Box&lt;[u16]&gt;", "#a1a1aa"),
 ];
 
 const WIDTH: f64 = 640.0;
