@@ -2,7 +2,9 @@
 
 use super::forgetful::release_behind_its_back;
 use super::model::{Model, Started, State, Text, UNWRITTEN};
-use super::raw::{Parcel, allocated, bytes_of, flip, free, len_of, misuse, on_a_thread, to_nul};
+use super::raw::{
+    Parcel, allocated, bytes_of, flip, free, len_of, misuse, near, on_a_thread, to_nul,
+};
 use super::{How, Id, Manner, Op, Place};
 use portable_bstr::audit::{Handle, Kind};
 use portable_bstr::bstr;
@@ -187,7 +189,7 @@ impl Actor {
                 };
                 let text = self.text(id);
                 let (raw, mut copy) = (text.raw, text.bytes.clone());
-                let bytes = usize::from(*bytes);
+                let bytes = near(text.end(), *bytes);
                 let is_too_short = bytes > text.end();
                 if is_too_short && (self.is_correct() || !text.is_ours) {
                     return;

@@ -51,7 +51,7 @@ enum Op {
     Disperse(u8),
     /// A copy as far as the first NUL.
     CopyText(Id),
-    /// A copy of so many bytes, which may be more than there are.
+    /// A copy of about as many bytes as there are, or more.
     CopyBytes(Id, u8),
     Free(Id, Place),
     ReAlloc(Id, Change),
@@ -124,7 +124,7 @@ enum Change {
     Own(u8, u8),
     /// As far as the first NUL, from so far inside itself.
     OwnText(u8),
-    /// To so many units of another string, which may be more than it has.
+    /// To about as many units as another string has, or more.
     Other(Id, u8),
     Null,
 }

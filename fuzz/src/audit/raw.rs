@@ -24,6 +24,16 @@ pub(super) fn bytes_of(units: &[u16]) -> Vec<u8> {
     units.iter().flat_map(|unit| unit.to_ne_bytes()).collect()
 }
 
+/// A number near another, as a rule.
+pub(super) fn near(number: usize, by: u8) -> usize {
+    let by = usize::from(by);
+    if by < 0x80 {
+        (number + by % 32).saturating_sub(16)
+    } else {
+        by
+    }
+}
+
 /// The bytes before the first unit that is NUL; behind them stand NULs.
 pub(super) fn to_nul(bytes: &[u8]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();

@@ -2,7 +2,7 @@
 
 use super::act::Actor;
 use super::model::State;
-use super::raw::{bytes_of, len_of, to_nul};
+use super::raw::{bytes_of, len_of, near, to_nul};
 use super::{Change, Id};
 use portable_bstr::audit::Kind;
 use portable_bstr::sys::*;
@@ -76,7 +76,7 @@ impl Actor {
                     return;
                 };
                 let other = self.text(other);
-                let len = u32::from(*len);
+                let len = u32::try_from(near(other.end(), *len) / 2).expect("short");
                 let wanted = len as usize * 2;
                 let is_too_short = wanted > other.end();
                 let is_out = !other.is_ours || self.is_correct();
