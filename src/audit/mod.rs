@@ -225,6 +225,7 @@ mod older;
 #[cfg(unix)]
 mod pages;
 mod places;
+mod quarantine;
 mod record;
 mod render;
 mod report;
