@@ -129,6 +129,14 @@ fn parameters_are_what_c_has() {
     assert!(twice(null()).is_null());
 }
 
+/// A literal is no larger than its header, data and terminator, filled up to whole words of 8 bytes.
+#[test]
+fn a_literal_has_no_more_than_it_needs() {
+    assert_eq!(size_of::<portable_bstr::__private::Literal<2>>(), 16);
+    let four = size_of::<portable_bstr::__private::Literal<4>>();
+    assert_eq!(four, if size_of::<usize>() == 8 { 24 } else { 16 });
+}
+
 #[test]
 fn an_array_of_strings_is_an_array_of_pointers() {
     let strings = [BSTR::from("a"), BSTR::new(), BSTR::from("bc")];
