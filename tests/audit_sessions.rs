@@ -4,7 +4,7 @@
 mod common;
 
 use common::bytes_of;
-use portable_bstr::audit::{self, Builder, Kind, Report, Session};
+use portable_bstr::audit::{self, Builder, Call, Kind, Report, Session};
 use portable_bstr::sys::*;
 use portable_bstr::widestring::u16cstr;
 use std::thread;
@@ -104,6 +104,21 @@ fn a_session_that_ends_leaves_the_others_known() {
     // The string is the first one's, and so is its story.
     second.finish().assert_clean();
     assert_eq!(kinds(&first.finish()), [Kind::DoubleFree]);
+}
+
+/// Whose it is, and since when, the outer session may say.
+#[test]
+fn an_outer_sessions_string_is_no_foreign_answer() {
+    audit::check(|| {
+        let string = ready();
+        audit::check(|| {
+            let mut slot = std::ptr::null();
+            // SAFETY: the slot is there for the call.
+            let call = unsafe { Call::new("get_Text").out(&mut slot) };
+            call.run(|| slot = string);
+        });
+        free(string);
+    });
 }
 
 #[test]
