@@ -10,6 +10,9 @@ use std::ptr::NonNull;
 use std::slice;
 use std::sync::Mutex;
 
+/// What the quarantine may hold, in bytes.
+const LIMIT: usize = 1 << 20;
+
 /// Bytes behind each block, which must stay as they are.
 const ZONE: [u8; 32] = [0xA5; 32];
 
@@ -90,7 +93,7 @@ fn free(ole: &OleAut<Audited>, string: BSTR) {
 fn no_string_has_memory_that_is_anothers_or_too_small() {
     let backends = [backend(), backend()];
     let oles = backends.map(|backend| OleAut::new(Audited::new(backend)));
-    let session = Session::builder().quarantine(30_000).start();
+    let session = Session::builder().quarantine(LIMIT).start();
     let mut live: Vec<(usize, BSTR, Vec<u8>)> = Vec::new();
     // A generator that Knuth published.
     let mut state = 1_u64;
@@ -100,7 +103,7 @@ fn no_string_has_memory_that_is_anothers_or_too_small() {
             .wrapping_add(1442695040888963407);
         usize::try_from(state >> 33).unwrap() % below
     };
-    for step in 0..30_000_u32 {
+    for step in 0..60_000_u32 {
         if live.len() < 30 && random(2) == 0 {
             let which = random(2);
             let [low, high, ..] = step.to_le_bytes();
@@ -117,6 +120,9 @@ fn no_string_has_memory_that_is_anothers_or_too_small() {
     for (which, string, _) in live {
         free(&oles[which], string);
     }
+    let bytes = |backend: &Portable<Exact>| backend.heap().0.lock().unwrap().bytes;
+    let kept: usize = backends.into_iter().map(bytes).sum();
+    assert!(kept < LIMIT * 5 / 4, "{kept} bytes in quarantine");
     session.finish().assert_clean();
     for backend in backends {
         let state = backend.heap().0.lock().unwrap();
@@ -127,21 +133,20 @@ fn no_string_has_memory_that_is_anothers_or_too_small() {
 
 #[test]
 fn memory_is_used_again_when_the_quarantine_is_full_and_not_too_soon() {
-    const LIMIT: usize = 1 << 20;
     let backend = backend();
     let ole = OleAut::new(Audited::new(backend));
     let session = Session::builder().quarantine(LIMIT).start();
-    let turn = || {
-        let string = allocate(&ole, &[0x41; 40]);
+    let turn = |size| {
+        let string = allocate(&ole, &vec![0x41; size]);
         free(&ole, string);
         string.addr()
     };
-    (0..10_000).for_each(|_| _ = turn());
+    (0..10_000).for_each(|_| _ = turn(40));
     let before = backend.heap().0.lock().unwrap().allocations;
     for _ in 0..50 {
-        let first = turn();
+        let first = turn(40);
         for later in 1..=60 {
-            assert_ne!(turn(), first, "{later} frees later");
+            assert_ne!(turn(40), first, "{later} frees later");
         }
     }
     let state = backend.heap().0.lock().unwrap();
@@ -153,6 +158,13 @@ fn memory_is_used_again_when_the_quarantine_is_full_and_not_too_soon() {
         state.bytes
     );
     drop(state);
+    // Nor where only few are waiting that are as large.
+    for size in (60..260).step_by(16) {
+        let first = turn(size);
+        for later in 1..=60 {
+            assert_ne!(turn(size), first, "{later} frees later");
+        }
+    }
     session.finish().assert_clean();
     assert_eq!(backend.heap().0.lock().unwrap().bytes, 0);
 }

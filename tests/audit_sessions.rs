@@ -5,6 +5,7 @@ mod common;
 
 use common::bytes_of;
 use portable_bstr::audit::{self, Builder, Call, Kind, Report, Session};
+use portable_bstr::bstr;
 use portable_bstr::sys::*;
 use portable_bstr::widestring::u16cstr;
 use std::thread;
@@ -119,6 +120,23 @@ fn an_outer_sessions_string_is_no_foreign_answer() {
         });
         free(string);
     });
+}
+
+/// Strings there are on all sides; what is in none of them, or in one that is no more, is foreign.
+#[test]
+fn a_pointer_is_inside_a_string_from_its_second_byte_to_its_end() {
+    let ((), report) = audit::run(|| {
+        let strings: Vec<_> = (0..50).map(|_| of_bytes(&[0x41; 100])).collect();
+        let word = 7_u16;
+        free(&raw const word);
+        free(bstr!("literal").as_raw());
+        free(strings[20].wrapping_byte_add(2));
+        free(strings[20].wrapping_byte_add(98));
+        strings.iter().for_each(|&string| free(string));
+        assert_eq!(word, 7);
+    });
+    let (foreign, moved) = (Kind::NotABstr, Kind::MovedPointer);
+    assert_eq!(kinds(&report), [foreign, foreign, moved, moved]);
 }
 
 #[test]
