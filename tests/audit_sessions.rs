@@ -213,6 +213,24 @@ fn a_report_shows_what_was_overwritten() {
     assert!(first.starts_with("error[overrun]") && text.starts_with(&first));
 }
 
+/// Of very many events a string's history has the first and the last.
+#[test]
+fn a_long_history_is_shortened_in_the_middle() {
+    let (string, report) = audit::run(|| {
+        let string = ready();
+        for nth in 0..100 {
+            Call::new(format!("call {nth}")).input(string).run(|| ());
+        }
+        string
+    });
+    free(string);
+    let history = report.violations()[0].history();
+    assert!((4..50).contains(&history.len()), "{history:?}");
+    let calls: Vec<_> = history.iter().filter_map(|event| event.call()).collect();
+    assert_eq!(calls[..2], ["call 0", "call 1"]);
+    assert_eq!(calls[calls.len() - 2..], ["call 98", "call 99"]);
+}
+
 /// In a process of its own, where nobody else has threads.
 #[test]
 fn a_process_wide_session_watches_threads_that_entered_none() {
