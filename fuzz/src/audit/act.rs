@@ -159,6 +159,16 @@ impl Actor {
                     self.alloc(How::Bytes, &vec![nth; (nth % 40).into()]);
                 }
             }
+            Op::Churn(len) if !self.is_wild() => {
+                for nth in 0..150 {
+                    let id = self.model.texts.len();
+                    self.alloc(How::Bytes, &vec![nth; (len % 64 + nth % 16).into()]);
+                    if let Some(text) = self.model.texts.get(id) {
+                        free(text.raw);
+                        self.model.free(id, true);
+                    }
+                }
+            }
             Op::Disperse(every) => {
                 for id in (0..self.model.texts.len()).step_by(1 + usize::from(every % 8)) {
                     if self.text(id).state == State::Live && self.is_mine(id) {

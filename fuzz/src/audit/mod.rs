@@ -47,6 +47,9 @@ enum Op {
     Alloc(How, Vec<u8>),
     /// Many strings, so that the ledger has something to look through.
     Crowd(u8),
+    /// Allocates a string of about that length and frees it, again and again, so that memory leaves the
+    /// quarantine and is a new string's.
+    Churn(u8),
     /// Frees every so manyth string.
     Disperse(u8),
     /// A copy as far as the first NUL.
