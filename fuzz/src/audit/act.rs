@@ -160,9 +160,11 @@ impl Actor {
                 }
             }
             Op::Churn(len) if !self.is_wild() => {
-                for nth in 0..150 {
+                // As many as it takes until some of them have met in a part of the ledger.
+                let times = if *len < 0x80 { 100 } else { 1500 };
+                for nth in 0..times {
                     let id = self.model.texts.len();
-                    self.alloc(How::Bytes, &vec![nth; (len % 64 + nth % 16).into()]);
+                    self.alloc(How::Bytes, &vec![*len; usize::from(len % 64) + nth % 16]);
                     if let Some(text) = self.model.texts.get(id) {
                         free(text.raw);
                         self.model.free(id, true);

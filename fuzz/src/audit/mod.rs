@@ -139,7 +139,7 @@ impl Audit {
         settings = match self.manner {
             Manner::Wild => settings.quarantine(1 << 30),
             Manner::Careful { quarantine } | Manner::Correct { quarantine } => {
-                settings.quarantine((quarantine % 4096).into())
+                settings.quarantine(quarantine.into())
             }
             #[cfg(unix)]
             Manner::CorrectOnPages => settings.guard_pages(),
