@@ -8,7 +8,7 @@ use portable_bstr::sys::{BSTR, OleAut};
 use std::collections::HashMap;
 use std::ptr::NonNull;
 use std::slice;
-use std::sync::Mutex;
+use std::sync::{LazyLock, Mutex};
 
 /// What the quarantine may hold, in bytes.
 const LIMIT: usize = 1 << 20;
@@ -69,8 +69,10 @@ unsafe impl Heap for Exact {
 }
 
 /// A backend that stays, as those of audited strings have to.
-fn backend() -> &'static Portable<Exact> {
-    Box::leak(Box::new(Portable::new(Exact::default())))
+type Lasting = LazyLock<Portable<Exact>>;
+
+fn backend() -> Portable<Exact> {
+    Portable::new(Exact::default())
 }
 
 #[track_caller]
@@ -91,7 +93,8 @@ fn free(ole: &OleAut<Audited>, string: BSTR) {
 /// Strings of two backends and many sizes come and go, and none gets what is another's.
 #[test]
 fn no_string_has_memory_that_is_anothers_or_too_small() {
-    let backends = [backend(), backend()];
+    static BACKENDS: [Lasting; 2] = [const { LazyLock::new(backend) }; 2];
+    let backends = BACKENDS.each_ref().map(|backend| &**backend);
     let oles = backends.map(|backend| OleAut::new(Audited::new(backend)));
     let session = Session::builder().quarantine(LIMIT).start();
     let mut live: Vec<(usize, BSTR, Vec<u8>)> = Vec::new();
@@ -133,7 +136,8 @@ fn no_string_has_memory_that_is_anothers_or_too_small() {
 
 #[test]
 fn memory_is_used_again_when_the_quarantine_is_full_and_not_too_soon() {
-    let backend = backend();
+    static BACKEND: Lasting = LazyLock::new(backend);
+    let backend = &*BACKEND;
     let ole = OleAut::new(Audited::new(backend));
     let session = Session::builder().quarantine(LIMIT).start();
     let turn = |size| {
