@@ -592,7 +592,24 @@ fn memory_released_behind_the_audit_may_be_a_strangers_next() {
     // SAFETY: the block is this test's.
     let byte = unsafe { BACKEND.heap().0.get().cast::<u8>().add(300).read() };
     assert_ne!(byte, 0xDD, "the stranger's string did not reach that far");
-    assert_eq!(kinds(&session.finish()), [Kind::WrongDeallocator]);
+    let report = session.finish();
+    assert_eq!(kinds(&report), [Kind::WrongDeallocator]);
+    assert_eq!((report.stats().allocated(), report.stats().freed()), (1, 0));
+}
+
+/// The same of a string that the session has in quarantine, with the session's own next one.
+#[test]
+fn memory_released_from_quarantine_behind_the_audit_is_noticed() {
+    static BACKEND: Portable<Single> = Portable::new(Single(std::cell::UnsafeCell::new([0; 100])));
+    let ole = OleAut::new(Audited::new(&BACKEND));
+    let session = Session::builder().start();
+    for _ in 0..2 {
+        // SAFETY: a NULL source has nothing to read; the string goes back to where it came from.
+        unsafe { ole.SysFreeString(ole.SysAllocStringByteLen(null(), 400)) };
+    }
+    let report = session.finish();
+    assert_eq!(kinds(&report), [Kind::WrongDeallocator]);
+    assert_eq!((report.stats().allocated(), report.stats().freed()), (2, 2));
 }
 
 /// A callee's own string, lent on and freed twice, is freed twice and not kept.

@@ -1634,7 +1634,7 @@ fn an_address_used_again_is_another_string() {
 
 #[test]
 fn what_has_left_the_quarantine_is_forgotten() {
-    // Of a size of which none are kept at hand, and beyond what a heap puts in another's place.
+    // Of a size that a heap does not put in another's place.
     let session = Session::builder().quarantine(0).start();
     let string = unwritten(5000);
     free(string);

@@ -206,8 +206,9 @@
 //!
 //! While no session is open anywhere, one relaxed load a call. In a session, three to four times what a
 //! `malloc`, `memcpy` and `free` of a short string take, and more while its quarantine is being filled;
-//! `cargo bench --bench audit` shows it on the machine at hand. A call that breaks a rule is reported and does nothing further: a string that is
-//! freed twice is freed once, and memory that is no BSTR is never touched.
+//! `cargo bench --bench audit` shows it on the machine at hand. A call that breaks a rule is reported and
+//! does nothing further: a string that is freed twice is freed once, and memory that is no BSTR is never
+//! touched.
 //!
 //! The audit wraps a [`Backend`](crate::backend::Backend), so it works over a heap of one's own as well:
 //! see [`Audited`].
