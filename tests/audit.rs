@@ -4,7 +4,8 @@
 
 mod common;
 
-use portable_bstr::audit::{self, Action, Audited, Kind, Report, Session};
+use common::{free, kinds};
+use portable_bstr::audit::{self, Action, Audited, Kind, Session};
 use portable_bstr::backend::Portable;
 use portable_bstr::heap::{Global, Heap};
 use portable_bstr::sys::*;
@@ -21,27 +22,12 @@ fn ready() -> BSTR {
     unsafe { SysAllocString(u16cstr!("ready").as_ptr()) }
 }
 
-/// Frees, rightly or not: the audit is there for the second case.
-#[track_caller]
-fn free(string: BSTR) {
-    // SAFETY: under audit a wrong free does nothing, and outside it tests free what they own.
-    unsafe { SysFreeString(string) };
-}
-
 /// A string's byte `offset` bytes from its data, written to.
 fn poke(string: BSTR, offset: isize, value: u8) {
     // SAFETY: tests stay within what the audit has put around its strings.
     let byte = unsafe { string.cast_mut().byte_offset(offset).cast::<u8>() };
     // SAFETY: as above.
     unsafe { byte.write(value) };
-}
-
-fn kinds(report: &Report) -> Vec<Kind> {
-    report
-        .violations()
-        .iter()
-        .map(audit::Violation::kind)
-        .collect()
 }
 
 #[test]

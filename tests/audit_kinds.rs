@@ -65,7 +65,7 @@
 
 mod common;
 
-use common::wrong_free;
+use common::{free, kinds, wrong_free};
 use portable_bstr::audit::{self, Action, Call, Kind, Outcome, Report, Session, Sweep};
 use portable_bstr::sys::*;
 use portable_bstr::widestring::{U16CStr, u16cstr};
@@ -90,13 +90,6 @@ fn string(text: &U16CStr) -> BSTR {
 #[track_caller]
 fn ready() -> BSTR {
     string(u16cstr!("ready"))
-}
-
-/// Frees, rightly or not: the audit is there for the second case.
-#[track_caller]
-fn free(string: BSTR) {
-    // SAFETY: under audit a wrong free does nothing, and outside it tests free what they own.
-    unsafe { SysFreeString(string) };
 }
 
 /// The length of a string, freed or not, which the audit knows in either case.
@@ -156,11 +149,6 @@ fn call_inout<R: Outcome>(name: &str, string: BSTR, code: impl FnOnce(&mut BSTR)
     // SAFETY: as above.
     call.run(|| code(unsafe { &mut *place }));
     slot
-}
-
-fn kinds(report: &Report) -> Vec<Kind> {
-    let violations = report.violations().iter();
-    violations.map(audit::Violation::kind).collect()
 }
 
 fn kinds_of(code: impl FnOnce()) -> Vec<Kind> {

@@ -24,7 +24,7 @@
 
 mod common;
 
-use common::{HEADER, bytes_of};
+use common::{HEADER, bytes_of, free, kinds};
 use portable_bstr::audit::{self, Audited, Call, Handle, Kind, Report, Session};
 use portable_bstr::backend::Portable;
 use portable_bstr::bstr;
@@ -351,12 +351,6 @@ fn len_of<T>(items: &[T]) -> u32 {
 
 fn raw(text: Option<&Text>) -> BSTR {
     text.map_or(null(), |text| text.raw)
-}
-
-#[track_caller]
-fn free(string: BSTR) {
-    // SAFETY: programs free what they own, and under audit a wrong free does nothing.
-    unsafe { SysFreeString(string) };
 }
 
 /// The units before the first NUL, and one behind them.
@@ -1474,11 +1468,6 @@ fn run(session: Session, actors: &[Vec<Op>], fault: Option<(usize, &Fault)>) -> 
         unsafe { SysReleaseString(pin) };
     }
     (report, planted)
-}
-
-fn kinds(report: &Report) -> Vec<Kind> {
-    let violations = report.violations().iter();
-    violations.map(audit::Violation::kind).collect()
 }
 
 fn config() -> ProptestConfig {

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::bytes_of;
+use common::{bytes_of, free, kinds};
 use portable_bstr::audit::{self, Builder, Call, Kind, Report, Session};
 use portable_bstr::bstr;
 use portable_bstr::sys::*;
@@ -24,13 +24,6 @@ fn of_bytes(bytes: &[u8]) -> BSTR {
     unsafe { SysAllocStringByteLen(bytes.as_ptr(), len) }
 }
 
-/// Frees, rightly or not: the audit is there for the second case.
-#[track_caller]
-fn free(string: BSTR) {
-    // SAFETY: under audit a wrong free does nothing, and outside it tests free what they own.
-    unsafe { SysFreeString(string) };
-}
-
 /// Overwrites bytes of a string's memory.
 fn scribble(string: BSTR, offset: usize, bytes: &[u8]) {
     for (at, &byte) in (offset..).zip(bytes) {
@@ -38,14 +31,6 @@ fn scribble(string: BSTR, offset: usize, bytes: &[u8]) {
         // SAFETY: tests stay within what the audit has put around its strings.
         unsafe { target.write(byte) };
     }
-}
-
-fn kinds(report: &Report) -> Vec<Kind> {
-    report
-        .violations()
-        .iter()
-        .map(audit::Violation::kind)
-        .collect()
 }
 
 #[test]

@@ -1,9 +1,10 @@
-//! What several test files use: OLEAUT32's functions as a trait, an owned string over it, and a
-//! heap that notices everything.
+//! What several test files use: OLEAUT32's functions as a trait, an owned string over it, a heap that
+//! notices everything, and misuse under audit.
 
 // Each test file is a program of its own and uses a part of this.
 #![allow(dead_code, unused_imports)]
 
+mod misuse;
 mod oleaut32;
 mod owned;
 #[cfg(windows)]
@@ -11,6 +12,7 @@ mod real;
 mod strict;
 pub(crate) mod wrong_free;
 
+pub(crate) use misuse::{free, kinds};
 #[cfg(windows)]
 pub(crate) use oleaut32::Real;
 pub(crate) use oleaut32::{Oleaut32, Process};
