@@ -100,7 +100,7 @@ impl Builder {
     /// Watches every thread of the process that has entered no other session: for programs
     /// without a test harness.
     ///
-    /// ```
+    /// ```standalone_crate
     /// use portable_bstr::{BSTR, audit};
     ///
     /// let session = audit::Session::builder().process_wide().start();

@@ -423,7 +423,7 @@ pub unsafe fn SysReleaseString(bstrstring: BSTR) {
 /// there is no cache, without the feature `std` for one, nothing happens. Where OLEAUT32 is the
 /// backend, this is its own.
 ///
-/// ```
+/// ```standalone_crate
 /// portable_bstr::sys::SetOaNoCache();
 /// ```
 pub fn SetOaNoCache() {
