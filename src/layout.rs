@@ -187,6 +187,16 @@ mod tests {
     }
 
     #[test]
+    fn a_blocks_capacity_is_the_longest_string_that_fits() {
+        for (layout, header) in [(BlockLayout::BITS_64, 8), (BlockLayout::BITS_32, 4)] {
+            for block in (0..200).step_by(2) {
+                let longest = (0..=block).rev().find(|bytes| header + bytes + 2 <= block);
+                assert_eq!(layout.capacity(block), longest.unwrap_or(0), "{block}");
+            }
+        }
+    }
+
+    #[test]
     fn terminators_stand_on_even_offsets() {
         let table = [(0, 0), (1, 2), (2, 2), (3, 4), (5, 6), (6, 6)];
         for (bytes, offset) in table {
@@ -200,6 +210,5 @@ mod tests {
         assert_eq!(units_to_bytes(0x8000_0000), None);
         assert_eq!(whole_units(1), 0);
         assert_eq!(whole_units(3), 1);
-        assert_eq!(BlockLayout::NATIVE.capacity(0), 0);
     }
 }

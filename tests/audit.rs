@@ -6,7 +6,7 @@ mod common;
 
 use common::{free, kinds};
 use portable_bstr::audit::{self, Action, Audited, Kind, Session};
-use portable_bstr::backend::Portable;
+use portable_bstr::backend::{Backend, Portable};
 use portable_bstr::heap::{Global, Heap};
 use portable_bstr::sys::*;
 use portable_bstr::widestring::u16cstr;
@@ -344,16 +344,20 @@ fn guard_pages_stop_the_very_instruction() {
             free(string);
             // SAFETY: none; this is what is to fault.
             let _ = unsafe { string.read_volatile() };
+        } else if case == "after the session" {
+            assert_eq!(kinds(&session.finish()), [Kind::Leak]);
+            free(string);
         } else {
             free(string);
+            session.finish().assert_clean();
         }
-        session.finish().assert_clean();
         println!("{SURVIVED}");
         return;
     }
     for (case, survives) in [
         ("after the end", false),
         ("after a free", false),
+        ("after the session", true),
         ("none", true),
     ] {
         let mut again = common::this_program();
@@ -488,6 +492,9 @@ fn a_borrowed_audit_sees_as_much() {
     static BACKEND: Portable<Counting> = Portable::new(Counting::new());
     let audited = Audited::new(&BACKEND);
     assert!(format!("{audited:?}").starts_with("Audited"));
+    let session = Session::builder().start();
+    assert!(format!("{session:?}").contains("Shared { .. }"));
+    session.finish().assert_clean();
     let ole = OleAut::new(&audited);
     let ((), report) = audit::run(|| {
         // SAFETY: three units can be read, a NUL ends the copy, and each string is freed once.
@@ -498,6 +505,26 @@ fn a_borrowed_audit_sees_as_much() {
         }
     });
     assert_eq!(kinds(&report), [Kind::EmbeddedNul]);
+}
+
+/// A string that its caller is to write is one like any other, for the audit and by a reference.
+#[test]
+fn a_string_to_be_written_is_watched() {
+    static BACKEND: Portable<Counting> = Portable::new(Counting::new());
+    let audited = Audited::new(&BACKEND);
+    let (strings, report) = audit::run(|| {
+        let direct = audited.allocate_unwritten(6);
+        [direct, <&Audited>::allocate_unwritten(&&audited, 6)]
+    });
+    assert_eq!(report.stats().allocated(), 2);
+    for string in strings {
+        let string = string.expect("there is memory");
+        // SAFETY: the string is live, and goes back to where it came from.
+        unsafe {
+            assert_eq!(audited.byte_len(string), 6);
+            audited.free(string);
+        }
+    }
 }
 
 #[test]

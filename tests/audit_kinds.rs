@@ -1475,6 +1475,17 @@ fn story(violation: &audit::Violation) -> Vec<(Action, Option<&str>)> {
     events.map(|event| (event.action(), event.call())).collect()
 }
 
+/// What a call frees again without ever having been lent it, it did not keep from an earlier one.
+#[test]
+fn what_was_never_lent_was_not_kept() {
+    let ((), report) = audit::run(|| {
+        let string = ready();
+        free(string);
+        call_in("Release", null(), || free(string));
+    });
+    assert_eq!(kinds(&report), [Kind::DoubleFree]);
+}
+
 #[test]
 fn a_second_free_tells_of_the_call_that_freed_first() {
     let ((), report) = audit::run(|| {

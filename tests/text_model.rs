@@ -46,7 +46,11 @@ fn expect_units(units: &[u16]) {
     let read = String::try_from(&string);
     assert_eq!(read.is_err(), strict.is_err(), "{units:X?}");
     match (read, strict) {
-        (Ok(read), Ok(strict)) => assert_eq!(read, strict),
+        (Ok(read), Ok(strict)) => {
+            assert_eq!(read, strict);
+            let exact = String::with_capacity(strict.len());
+            assert_eq!(read.capacity(), exact.capacity(), "{units:X?}");
+        }
         (Err(read), Err(strict)) => assert_eq!(read.to_string(), strict.to_string()),
         _ => unreachable!("they are alike"),
     }
@@ -149,6 +153,18 @@ fn bytes_are_no_units() {
         let units: Vec<u16> = text.bytes().map(u16::from).collect();
         expect_compared(&units, text);
         assert_eq!(units.len(), text.len());
+    }
+}
+
+/// A unit that differs from a letter in one bit alone is not that letter.
+#[test]
+fn each_bit_counts() {
+    let text = "ready".repeat(4);
+    let units = wide(&text);
+    for (place, bit) in (0..units.len()).flat_map(|place| (0..16).map(move |bit| (place, bit))) {
+        let mut changed = units.clone();
+        changed[place] ^= 1 << bit;
+        expect_compared(&changed, &text);
     }
 }
 

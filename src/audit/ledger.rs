@@ -223,15 +223,20 @@ impl Shard {
         }
     }
 
-    /// The address of the string that has `address` inside, past its start: in its data, or in what was
-    /// asked for behind it.
+    /// The address of the string that has `address` inside: in its data, or in what was asked for
+    /// behind it.
     fn containing(&self, address: usize) -> Option<usize> {
-        let mut records = self.records.iter();
-        let found = records.find(|record| {
+        let known = self
+            .records
+            .iter()
+            .filter(|record| record.state != State::Gone);
+        let mut ranges = known.map(|record| {
             let start = record.string.addr().get();
-            record.state != State::Gone && start < address && address < start + record.reach()
+            start..start + record.reach()
         });
-        found.map(|record| record.string.addr().get())
+        ranges
+            .find(|range| range.contains(&address))
+            .map(|range| range.start)
     }
 }
 
@@ -294,7 +299,7 @@ impl Ledger {
         self.shards.iter().map(|shard| &shard.0)
     }
 
-    /// The address of the string that has `address` inside, past its start.
+    /// The address of the string that has `address` inside.
     pub(super) fn containing(&self, address: usize) -> Option<usize> {
         self.shards()
             .find_map(|shard| shard.lock().containing(address))

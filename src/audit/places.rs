@@ -140,6 +140,7 @@ mod tests {
                     places.remove(address);
                     model.remove(&address);
                 }
+                prop_assert_eq!(places.len, model.len());
                 for address in (0..=256).map(|number| number * 16) {
                     prop_assert_eq!(places.get(address), model.get(&address).copied());
                 }

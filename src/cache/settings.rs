@@ -89,6 +89,13 @@ impl Parameters {
 mod tests {
     use super::*;
 
+    /// Size 0 is what an empty slot says.
+    #[test]
+    fn nothing_is_kept_of_a_block_without_room() {
+        configured_slots();
+        assert_eq!(bucket_for(0), None);
+    }
+
     #[test]
     fn parameters_as_the_knowledge_base_writes_them() {
         let table = [

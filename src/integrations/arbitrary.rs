@@ -1,8 +1,9 @@
 //! [`BSTR`] out of the bytes of a fuzzer, for `cargo fuzz` and whatever else takes
 //! [`arbitrary`].
 //!
-//! What code that handles strings trips over comes often: NULL and empty strings, NULs inside and at the
-//! end, lone surrogates, odd numbers of bytes, and lengths that no cache keeps back.
+//! What code that handles strings trips over comes often. An eighth of the strings each is NULL, and empty
+//! without being NULL. Of the others an eighth is longer than any cache keeps back; a quarter ends in a
+//! NUL, and a quarter in an odd byte; and half have NULs and lone surrogates among their letters.
 //!
 //! ```
 //! use arbitrary::{Arbitrary, Unstructured};
@@ -72,6 +73,7 @@ impl<'a> Arbitrary<'a> for BSTR {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::collections::BTreeSet;
     use alloc::string::String;
 
     /// Bytes that look random, by a generator that Marsaglia published.
@@ -124,6 +126,60 @@ mod tests {
             let found = strings.iter().filter(|s| has_shape(s)).count() / 4;
             assert!(found >= expected, "{name}: {found} of a thousand");
         }
+    }
+
+    fn from_bytes(head: [u8; 2], tail: &[u8]) -> BSTR {
+        let bytes = [&head, tail].concat();
+        BSTR::arbitrary(&mut Unstructured::new(&bytes)).unwrap()
+    }
+
+    /// How many of the 256 strings there are, one for each value of one byte, have a certain shape.
+    fn count(string: impl Fn(u8) -> BSTR, has_shape: impl Fn(&BSTR) -> bool) -> usize {
+        let strings = (0..=u8::MAX).map(string);
+        strings.filter(has_shape).count()
+    }
+
+    /// The first byte decides where the contents come from.
+    #[test]
+    fn kinds_of_contents() {
+        let of_kind = |kind| from_bytes([kind, 0], "é".repeat(20).as_bytes());
+        let is_each = |s: &BSTR, is: fn(&u16) -> bool| !s.is_empty() && s.iter().all(is);
+        assert_eq!(count(of_kind, BSTR::is_null), 32);
+        assert_eq!(count(of_kind, |s| s.is_empty() && !s.is_null()), 32);
+        assert_eq!(count(of_kind, |s| is_each(s, |unit| *unit < 0x80)), 32);
+        let e = |unit: &u16| *unit == u16::from(b'\xE9');
+        assert_eq!(count(of_kind, |s| is_each(s, e)), 64, "text");
+        let is_low = |unit: &u16| (0xD800..0xE000).contains(unit);
+        assert_eq!(count(of_kind, |s| is_each(s, is_low)), 96, "any units");
+    }
+
+    /// The second byte decides what is done to them.
+    #[test]
+    #[cfg_attr(miri, ignore = "long strings take long")]
+    fn ends_and_lengths() {
+        let with_tail = |tail| from_bytes([3, tail], b"ready, steady\x0D");
+        let is_long = |s: &BSTR| (LONG + 1..LONG + 100).contains(&(s.byte_len() as usize));
+        assert_eq!(count(with_tail, is_long), 32);
+        assert_eq!(count(with_tail, |s| s.len() < 20), 256 - 32);
+        assert_eq!(count(with_tail, |s| s.last() == Some(&0)), 64);
+        assert_eq!(count(with_tail, |s| s.byte_len() % 2 == 1), 64);
+    }
+
+    /// Units are what they are said to be, and all of those.
+    #[test]
+    #[cfg_attr(miri, ignore = "all units there are take long")]
+    fn units_of_every_sort() {
+        let sort = |eighths: core::ops::Range<u16>| {
+            let bits = eighths.flat_map(|eighth| (0..0x2000).map(move |rest| eighth << 13 | rest));
+            bits.map(unit).collect::<BTreeSet<u16>>()
+        };
+        assert!(sort(0..4).into_iter().eq(0x20..0x7F), "printable ASCII");
+        assert!(sort(4..5).into_iter().eq([0]), "NUL");
+        assert!(sort(5..6).into_iter().eq(0xD800..0xE000), "surrogates");
+        assert!(sort(6..7).into_iter().eq(0..0x2000), "the first alphabets");
+        let anywhere = sort(7..8);
+        let mut blocks = (0..0x1000).map(|block| block * 16..=block * 16 + 15);
+        assert!(blocks.all(|block| anywhere.range(block).next().is_some()));
     }
 
     #[test]
