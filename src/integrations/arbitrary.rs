@@ -158,7 +158,7 @@ mod tests {
     #[cfg_attr(miri, ignore = "long strings take long")]
     fn ends_and_lengths() {
         let with_tail = |tail| from_bytes([3, tail], b"ready, steady\x0D");
-        let is_long = |s: &BSTR| (LONG + 1..LONG + 100).contains(&(s.byte_len() as usize));
+        let is_long = |s: &BSTR| (LONG + 1..LONG + 100).contains(&s.byte_len());
         assert_eq!(count(with_tail, is_long), 32);
         assert_eq!(count(with_tail, |s| s.len() < 20), 256 - 32);
         assert_eq!(count(with_tail, |s| s.last() == Some(&0)), 64);
