@@ -555,16 +555,6 @@ fn limits_and_failures_are_answered_as_ever() {
     });
 }
 
-#[test]
-fn backtraces_are_kept_where_the_environment_asks_for_them() {
-    let asked = |name| std::env::var(name).ok().map(|value| value != "0");
-    let asked = asked("RUST_LIB_BACKTRACE").or_else(|| asked("RUST_BACKTRACE"));
-    let (string, report) = audit::run(ready);
-    let event = &report.violations()[0].history()[0];
-    assert_eq!(event.backtrace().is_some(), asked.unwrap_or(false));
-    free(string);
-}
-
 /// A heap of a single block, which it gives out whenever it is asked: as if somebody else had released
 /// it each time.
 struct Single(std::cell::UnsafeCell<[u64; 100]>);

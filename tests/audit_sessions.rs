@@ -8,6 +8,7 @@ use portable_bstr::audit::{self, Builder, Call, Kind, Report, Session};
 use portable_bstr::bstr;
 use portable_bstr::sys::*;
 use portable_bstr::widestring::u16cstr;
+use std::collections::BTreeSet;
 use std::thread;
 
 /// A string for a test to misuse.
@@ -242,22 +243,38 @@ fn a_process_wide_session_watches_threads_that_entered_none() {
     assert_eq!(allocated(Session::builder().process_wide()), 1);
 }
 
-/// Whether backtraces are kept is asked once, by the first event of a process: in one of its own.
+/// Whether backtraces are kept is asked once, by the first event of a process: in one of its own. A string
+/// in memory that is used again has one too.
 #[test]
-fn the_first_event_has_a_backtrace_where_the_environment_asks_for_it() {
+fn strings_have_a_backtrace_where_the_environment_asks_for_it() {
     const ALONE: &str = "PORTABLE_BSTR_TEST_ALONE";
     if let Some(asked) = std::env::var_os(ALONE) {
-        let (string, report) = audit::run(ready);
-        let event = &report.violations()[0].history()[0];
-        assert_eq!(event.backtrace().is_some(), asked == "1");
-        free(string);
+        let session = Session::builder().quarantine(10_000).start();
+        let mut freed = BTreeSet::new();
+        let first = ready();
+        let used_again = (0..10_000).find_map(|_| {
+            let string = ready();
+            let is_used_again = !freed.insert(string);
+            if !is_used_again {
+                free(string);
+            }
+            is_used_again.then_some(string)
+        });
+        let report = session.finish();
+        assert_eq!(kinds(&report), [Kind::Leak, Kind::Leak]);
+        for violation in report.violations() {
+            let event = &violation.history()[0];
+            assert_eq!(event.backtrace().is_some(), asked == "1");
+        }
+        free(first);
+        free(used_again.unwrap());
         return;
     }
     for asked in ["0", "1"] {
         let mut again = common::this_program();
         let again = again.args([
             "--exact",
-            "the_first_event_has_a_backtrace_where_the_environment_asks_for_it",
+            "strings_have_a_backtrace_where_the_environment_asks_for_it",
         ]);
         let again = again.env(ALONE, asked).env("RUST_BACKTRACE", asked);
         let output = again.env_remove("RUST_LIB_BACKTRACE").output().unwrap();

@@ -110,7 +110,7 @@ fn one_among_others_at_every_place() {
         (0..10).chain(15..19).chain(pieces).collect()
     };
     for length in lengths {
-        for character in ['a', 'é', '字', '🦀'] {
+        for character in ['\0', 'a', 'é', '字', '🦀'] {
             let characters = vec![character; length];
             let units = wide(&String::from_iter(&characters));
             expect_units(&units);
@@ -143,6 +143,21 @@ fn surrogates_in_every_order() {
     for [a, b, c, d] in (0..256).map(|n| [n, n / 4, n / 16, n / 64].map(|n| SURROGATES[n % 4])) {
         expect_units(&[a, b, c, d]);
         expect_units(&[0x61, a, b, c, d, 0x62]);
+    }
+}
+
+/// Two units by turns, and two letters, with all high bits there are: the code looks at some bits of
+/// several at a time.
+#[test]
+#[cfg_attr(miri, ignore = "thousands of strings take long")]
+fn each_high_bits_beside_each() {
+    let firsts = || (0..=u16::MAX).step_by(0x400);
+    for (a, b) in firsts().flat_map(|a| firsts().map(move |b| (a, b))) {
+        expect_units(&[a, b, a, b]);
+    }
+    let letters = || ('\0'..'\u{80}').step_by(8);
+    for (a, b) in letters().flat_map(|a| letters().map(move |b| (a, b))) {
+        expect_text(&String::from_iter([a, b, a, b, a, b, a, b, 'é']));
     }
 }
 
