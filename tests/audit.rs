@@ -731,3 +731,24 @@ fn a_pointer_into_the_guard_bytes_is_no_string_from_before() {
     assert_eq!(kinds(&report), [Kind::MovedPointer, Kind::Leak], "{report}");
     free(string);
 }
+
+/// A string's memory ends behind its terminator and guard bytes, which are 16 bytes, and the terminator
+/// that the backend writes.
+#[test]
+fn a_pointer_past_the_guard_bytes_is_in_no_string() {
+    for (offset, kind) in [
+        (1, Kind::MovedPointer),
+        (10, Kind::MovedPointer),
+        (24, Kind::MovedPointer),
+        (27, Kind::MovedPointer),
+        (28, Kind::NotABstr),
+        (30, Kind::NotABstr),
+    ] {
+        let ((), report) = audit::run(|| {
+            let string = ready();
+            free(string.wrapping_byte_add(offset));
+            free(string);
+        });
+        assert_eq!(kinds(&report), [kind], "{offset}");
+    }
+}
