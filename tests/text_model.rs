@@ -107,7 +107,7 @@ fn one_among_others_at_every_place() {
     } else {
         // Beyond every step's length, and around those of the pieces that text is handed over in.
         let pieces = [63..67, 126..131, 254..259].into_iter().flatten();
-        (0..10).chain(15..19).chain(pieces).collect()
+        (0..10).chain(15..22).chain(pieces).collect()
     };
     for length in lengths {
         for character in ['\0', 'a', 'é', '字', '🦀'] {
