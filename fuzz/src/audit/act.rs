@@ -161,7 +161,7 @@ impl Actor {
             }
             Op::Churn(len) if !self.is_wild() => {
                 // As many as it takes until some of them have met in a part of the ledger.
-                let times = if *len < 0x80 { 100 } else { 1500 };
+                let times = if *len < 0x80 { 100 } else { 4000 };
                 for nth in 0..times {
                     let id = self.model.texts.len();
                     self.alloc(How::Bytes, &vec![*len; usize::from(len % 64) + nth % 16]);

@@ -30,7 +30,8 @@ pub struct Audit {
 enum Manner {
     /// Anything, and nothing leaves the quarantine.
     Wild,
-    /// Anything with strings that are alive, and freed memory soon comes back.
+    /// Anything with strings that are alive, and freed memory soon comes back: the quarantine is up to a
+    /// mebibyte, so that the parts of the ledger can have some dozen strings each.
     Careful { quarantine: u16 },
     /// Nothing that is wrong.
     Correct { quarantine: u16 },
@@ -139,7 +140,7 @@ impl Audit {
         settings = match self.manner {
             Manner::Wild => settings.quarantine(1 << 30),
             Manner::Careful { quarantine } | Manner::Correct { quarantine } => {
-                settings.quarantine(quarantine.into())
+                settings.quarantine(16 * usize::from(quarantine))
             }
             #[cfg(unix)]
             Manner::CorrectOnPages => settings.guard_pages(),
