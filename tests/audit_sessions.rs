@@ -249,7 +249,7 @@ fn a_process_wide_session_watches_threads_that_entered_none() {
 fn strings_have_a_backtrace_where_the_environment_asks_for_it() {
     const ALONE: &str = "PORTABLE_BSTR_TEST_ALONE";
     if let Some(asked) = std::env::var_os(ALONE) {
-        let session = Session::builder().quarantine(10_000).start();
+        let session = Session::builder().quarantine(200_000).start();
         let mut freed = BTreeSet::new();
         let first = ready();
         let used_again = (0..10_000).find_map(|_| {
