@@ -114,9 +114,10 @@ fn one_among_others_at_every_place() {
             let characters = vec![character; length];
             let units = wide(&String::from_iter(&characters));
             expect_units(&units);
-            let places: Vec<usize> = match length {
-                0..22 => (0..length).collect(),
-                _ => (length - 6..length).collect(),
+            let places = match length {
+                _ if cfg!(miri) => length - 1..length,
+                0..22 => 0..length,
+                _ => length - 6..length,
             };
             for place in places {
                 for other in CHARACTERS {
@@ -140,7 +141,9 @@ fn one_among_others_at_every_place() {
 /// Pairs, and what is none, four units at a time.
 #[test]
 fn surrogates_in_every_order() {
-    for [a, b, c, d] in (0..256).map(|n| [n, n / 4, n / 16, n / 64].map(|n| SURROGATES[n % 4])) {
+    let step = if cfg!(miri) { 37 } else { 1 };
+    let orders = (0..256).step_by(step);
+    for [a, b, c, d] in orders.map(|n| [n, n / 4, n / 16, n / 64].map(|n| SURROGATES[n % 4])) {
         expect_units(&[a, b, c, d]);
         expect_units(&[0x61, a, b, c, d, 0x62]);
     }
