@@ -149,11 +149,10 @@ fn surrogates_in_every_order() {
     }
 }
 
-/// Two units by turns, and two letters, with all high bits there are: the code looks at some bits of
-/// several at a time.
+/// Whatever their high bits are, which the code looks at in several of them at a time.
 #[test]
 #[cfg_attr(miri, ignore = "thousands of strings take long")]
-fn each_high_bits_beside_each() {
+fn units_and_letters_by_turns() {
     let firsts = || (0..=u16::MAX).step_by(0x400);
     for (a, b) in firsts().flat_map(|a| firsts().map(move |b| (a, b))) {
         expect_units(&[a, b, a, b]);
