@@ -113,7 +113,9 @@
 //!         prop_assert!(report.is_clean(), "{report}");
 //!     }
 //! }
-//! # let mut runner = proptest::test_runner::TestRunner::default();
+//! # // As many as it takes, whatever the environment says.
+//! # let config = proptest::test_runner::Config::with_cases(1000);
+//! # let mut runner = proptest::test_runner::TestRunner::new(config);
 //! # let failure = runner.run(&programs(browser()), |program| {
 //! #     let report = browser().run(&program);
 //! #     prop_assert!(report.is_clean(), "{report}");

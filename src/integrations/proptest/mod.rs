@@ -17,10 +17,11 @@
 //! ```
 //! use portable_bstr::BSTR;
 //! use proptest::prelude::*;
-//! use proptest::test_runner::TestRunner;
+//! use proptest::test_runner::{Config, TestRunner};
 //!
 //! // Forgets that there may be a NUL in a text.
-//! let failure = TestRunner::default().run(&any::<BSTR>(), |text| {
+//! let mut runner = TestRunner::new(Config::with_cases(1000));
+//! let failure = runner.run(&any::<BSTR>(), |text| {
 //!     let len = text.iter().take_while(|&&unit| unit != 0).count();
 //!     prop_assert_eq!(len, text.len());
 //!     Ok(())
