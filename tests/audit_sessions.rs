@@ -249,10 +249,10 @@ fn a_process_wide_session_watches_threads_that_entered_none() {
 fn strings_have_a_backtrace_where_the_environment_asks_for_it() {
     const ALONE: &str = "PORTABLE_BSTR_TEST_ALONE";
     if let Some(asked) = std::env::var_os(ALONE) {
-        let session = Session::builder().quarantine(200_000).start();
+        let session = Session::builder().start();
         let mut freed = BTreeSet::new();
         let first = ready();
-        let used_again = (0..10_000).find_map(|_| {
+        let used_again = (0..20_000).find_map(|_| {
             let string = ready();
             let is_used_again = !freed.insert(string);
             if !is_used_again {
