@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{Variant, speeds, time};
+use common::{Variant, speeds, variant};
 use portable_bstr::BSTR;
 use std::hash::{BuildHasher, RandomState};
 use std::hint::black_box;
@@ -32,17 +32,6 @@ impl Pair {
             text,
         }
     }
-}
-
-/// `work`, as often as it is asked for. What it makes is dropped in the same time.
-fn variant<'a, R>(mut work: impl FnMut() -> R + Send + 'a) -> Variant<'a> {
-    Box::new(move |repeats| {
-        time(|| {
-            for _ in 0..repeats {
-                black_box(work());
-            }
-        })
-    })
 }
 
 /// Prints how many times as fast as the first the others of `variants` are, for each length.

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Variant, speeds, time};
+use common::{Variant, speeds, variant};
 use portable_bstr::BSTR;
 use std::hint::black_box;
 
@@ -26,17 +26,6 @@ const KINDS: [(&str, &str); 5] = [
 /// In characters.
 const LENGTHS: [usize; 6] = [8, 64, 256, 1024, 4096, 65536];
 
-/// `work`, as often as it is asked for. What it makes is dropped in the same time.
-fn variant<'a, R>(mut work: impl FnMut() -> R + Send + 'a) -> Variant<'a> {
-    Box::new(move |repeats| {
-        time(|| {
-            for _ in 0..repeats {
-                black_box(work());
-            }
-        })
-    })
-}
-
 /// Prints how many times as fast as the first the second of `variants` is, for each kind and length.
 fn table(name: &str, variants: impl for<'a> Fn(&'a str, &'a [u16]) -> [Variant<'a>; 2]) {
     println!("\n{name}");
@@ -56,6 +45,21 @@ fn table(name: &str, variants: impl for<'a> Fn(&'a str, &'a [u16]) -> [Variant<'
     }
 }
 
+/// As [`table`], for `std`'s way from code units and that from a string of them.
+fn table_back<S, T>(
+    name: &str,
+    std: impl Fn(&[u16]) -> S + Copy + Send + 'static,
+    ours: impl Fn(&BSTR) -> T + Copy + Send + 'static,
+) {
+    table(name, |_, units| {
+        let string = BSTR::from_wide(units);
+        [
+            variant(move || std(black_box(units))),
+            variant(move || ours(black_box(&string))),
+        ]
+    });
+}
+
 fn main() {
     println!("How many times as fast as std, the string's allocation and its end included:");
     table(
@@ -67,34 +71,19 @@ fn main() {
             ]
         },
     );
-    table(
+    table_back(
         "to UTF-8, strictly: String::try_from, and String::from_utf16",
-        |_, units| {
-            let string = BSTR::from_wide(units);
-            [
-                variant(move || String::from_utf16(black_box(units))),
-                variant(move || String::try_from(black_box(&string))),
-            ]
-        },
+        String::from_utf16,
+        |string| String::try_from(string),
     );
-    table(
+    table_back(
         "to UTF-8, lossy: to_string_lossy, and String::from_utf16_lossy",
-        |_, units| {
-            let string = BSTR::from_wide(units);
-            [
-                variant(move || String::from_utf16_lossy(black_box(units))),
-                variant(move || black_box(&string).to_string_lossy()),
-            ]
-        },
+        String::from_utf16_lossy,
+        BSTR::to_string_lossy,
     );
-    table(
+    table_back(
         "Display: to_string, and String::from_utf16_lossy",
-        |_, units| {
-            let string = BSTR::from_wide(units);
-            [
-                variant(move || String::from_utf16_lossy(black_box(units))),
-                variant(move || black_box(&string).to_string()),
-            ]
-        },
+        String::from_utf16_lossy,
+        BSTR::to_string,
     );
 }

@@ -10,6 +10,7 @@
 
 use core_affinity::CoreId;
 use cpu_time::ThreadTime;
+use std::hint::black_box;
 use std::sync::{Barrier, LazyLock};
 use std::thread;
 use std::time::Duration;
@@ -21,6 +22,17 @@ const ROUNDS: usize = 15;
 
 /// How long the first variant works in each round; the others do the same work.
 const TURN: Duration = Duration::from_millis(1);
+
+/// `work`, as often as it is asked for. What it makes is dropped in the same time.
+pub(crate) fn variant<'a, R>(mut work: impl FnMut() -> R + Send + 'a) -> Variant<'a> {
+    Box::new(move |repeats| {
+        time(|| {
+            for _ in 0..repeats {
+                black_box(work());
+            }
+        })
+    })
+}
 
 /// How many times as fast as the first each variant is, the first included.
 pub(crate) fn speeds(variants: &mut [Variant<'_>]) -> Vec<f64> {
