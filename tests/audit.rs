@@ -289,16 +289,11 @@ fn sessions_may_end_in_any_order() {
 #[test]
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn strings_older_than_the_session() {
-    const ALONE: &str = "PORTABLE_BSTR_TEST_ALONE";
     if std::env::var_os("EMULATOR").is_some() {
         println!("skipped: the emulator's kernel does not copy memory");
         return;
     }
-    if std::env::var_os(ALONE).is_none() {
-        let mut again = common::this_program();
-        let again = again.args(["--exact", "strings_older_than_the_session"]);
-        let output = again.env(ALONE, "1").output().unwrap();
-        assert!(output.status.success(), "{output:?}");
+    if !common::is_alone("strings_older_than_the_session") {
         return;
     }
     let (freed, moved, twice, kept) = (ready(), ready(), ready(), ready());

@@ -220,15 +220,7 @@ fn a_long_history_is_shortened_in_the_middle() {
 /// In a process of its own, where nobody else has threads.
 #[test]
 fn a_process_wide_session_watches_threads_that_entered_none() {
-    const ALONE: &str = "PORTABLE_BSTR_TEST_ALONE";
-    if std::env::var_os(ALONE).is_none() {
-        let mut again = common::this_program();
-        let again = again.args([
-            "--exact",
-            "a_process_wide_session_watches_threads_that_entered_none",
-        ]);
-        let output = again.env(ALONE, "1").output().unwrap();
-        assert!(output.status.success(), "{output:?}");
+    if !common::is_alone("a_process_wide_session_watches_threads_that_entered_none") {
         return;
     }
     let allocated = |builder: Builder| {
@@ -303,16 +295,10 @@ mod pages {
     /// In a process of its own, where nobody else maps memory.
     #[test]
     fn pages_are_given_back() {
-        const ALONE: &str = "PORTABLE_BSTR_TEST_ALONE";
-        if std::env::var_os(ALONE).is_some() {
+        if common::is_alone("pages::pages_are_given_back") {
             a_quarantine_of_pages_has_its_limit_and_gives_them_back();
             a_pinned_string_that_outlives_its_session_gives_its_pages_back_in_the_end();
-            return;
         }
-        let mut again = common::this_program();
-        let again = again.args(["--exact", "pages::pages_are_given_back"]);
-        let output = again.env(ALONE, "1").output().unwrap();
-        assert!(output.status.success(), "{output:?}");
     }
 
     fn a_quarantine_of_pages_has_its_limit_and_gives_them_back() {

@@ -113,3 +113,16 @@ pub(crate) fn this_program() -> Command {
     command.args(words).arg(program);
     command
 }
+
+/// Whether this process is the one that `test` has to itself. Where it is not, runs the test in such a one.
+pub(crate) fn is_alone(test: &str) -> bool {
+    const ALONE: &str = "PORTABLE_BSTR_TEST_ALONE";
+    if std::env::var_os(ALONE).is_some() {
+        return true;
+    }
+    let mut again = this_program();
+    let output = again.args(["--exact", test]).env(ALONE, "1").output();
+    let output = output.unwrap();
+    assert!(output.status.success(), "{output:?}");
+    false
+}
